@@ -1,0 +1,57 @@
+# Newcomers: `make demo`, then `make test`. Everything else is listed by `make help`.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+export UV_PYTHON_DOWNLOADS := never
+PACKAGES := package/shared package/api package/imaging package/notifier package/cli
+IMAGES ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test test-unit check lock fmt clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# The stamp is renewed whenever a lock or a package's metadata changes, so every target can depend on it.
+$(VENV)/.installed: requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "pixmill needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "python3 cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(PACKAGES:%=-e %)
+	@touch $@
+
+install: $(VENV)/.installed ## make .venv from the lock
+
+demo: install ## run real pictures through an embedded stack, show the outputs, stop
+	@$(BIN)/pixmill demo $(ARGS) $(IMAGES)
+
+up: install ## start the stack and keep it running (Ctrl-C stops it)
+	@$(BIN)/pixmill up $(ARGS)
+
+test: install ## all tests; starts the servers it needs by itself
+	$(BIN)/python -m pytest $(ARGS)
+
+test-unit: install ## the fast ones: no socket, no server
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+check: install ## ruff, mypy strict, import contracts, drift tests, Dockerfiles, compose
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy package/shared/src package/api/src package/imaging/src package/notifier/src package/cli/src
+	$(BIN)/lint-imports
+
+lock: install ## renew requirements.lock and the images' locks (hashes, no addresses)
+	$(BIN)/python package/lock.py
+
+fmt: install ## format and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove .venv and caches; data directories are left alone
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

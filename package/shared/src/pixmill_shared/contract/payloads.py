@@ -1,0 +1,15 @@
+"""The arguments of tasks: ids only. A worker reloads the row, so a message can be lost or doubled without harm."""
+
+from typing import TypedDict
+
+
+class JobPayload(TypedDict):
+    """Of ``fetch_source`` and ``render_job``: a UUID in its canonical text form."""
+
+    job_id: str
+
+
+class DeliveryPayload(TypedDict):
+    """Of ``deliver_webhook``: a UUID in its canonical text form."""
+
+    delivery_id: str

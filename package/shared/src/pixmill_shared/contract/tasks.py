@@ -1,0 +1,26 @@
+"""The names of all tasks and where each is routed."""
+
+from enum import StrEnum
+from typing import Final
+
+from pixmill_shared.contract.queues import QueueName
+
+
+class TaskName(StrEnum):
+    FETCH_SOURCE = "pixmill_imaging.tasks.fetch.fetch_source"
+    RENDER_JOB = "pixmill_imaging.tasks.render.render_job"
+    DELIVER_WEBHOOK = "pixmill_notifier.tasks.webhooks.deliver_webhook"
+    RECORD_HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
+
+
+#: First match wins. The dispatcher names the queue of a row itself (high, low, retry); these are the defaults.
+ROUTES: Final[tuple[tuple[str, QueueName], ...]] = (
+    ("pixmill_imaging.tasks.fetch.*", QueueName.FETCH),
+    ("pixmill_imaging.tasks.ingest.*", QueueName.FETCH),
+    ("pixmill_imaging.tasks.generate.*", QueueName.GENERATE),
+    ("pixmill_imaging.tasks.render.*", QueueName.IMAGING),
+    ("pixmill_notifier.tasks.*", QueueName.NOTIFIER),
+    ("pixmill_api.tasks.*", QueueName.API),
+    ("pixmill_shared.tasks.maintenance.*", QueueName.MAINTENANCE),
+    ("pixmill_shared.tasks.*", QueueName.DEFAULT),
+)
