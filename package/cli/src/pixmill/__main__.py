@@ -1,0 +1,5 @@
+"""`python -m pixmill` is `pixmill`."""
+
+from pixmill.cli import app
+
+app()

@@ -1,0 +1,31 @@
+"""`pixmill env`: the stack's variables for another shell."""
+
+import shlex
+
+import typer
+
+from pixmill.commands.options import DataDirOption
+from pixmill.local.datadir import DataDir
+from pixmill.settings import default_data_dir, process_environment
+from pixmill_shared.errors import PixmillError
+
+
+def env(data_dir: DataDirOption = None) -> None:
+    """Print the variables of the running stack, or the last one: eval "$(pixmill env)"."""
+    data = DataDir(data_dir or default_data_dir(process_environment()))
+    try:
+        variables = data.read_environment()
+    except PixmillError as error:
+        typer.secho(f"pixmill env: {error}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from None
+    if not variables:
+        typer.secho(
+            f"pixmill env: no stack has run on {data.path}. Start one with `pixmill up`, or name its --data-dir.",
+            err=True,
+            fg=typer.colors.RED,
+        )
+        raise typer.Exit(1)
+    if not data.is_running():
+        typer.secho(f"pixmill env: the stack on {data.path} is not running now.", err=True, fg=typer.colors.YELLOW)
+    for name, value in variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")

@@ -1,0 +1,118 @@
+"""The table of what runs: which process, with which arguments, on which port, ready when."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from pixmill.errors import StackError
+from pixmill.local.child import ProcessSpec
+from pixmill.local.ports import PortPlan
+from pixmill.local.probes import http_ready, probe_host
+from pixmill_shared.contract.queues import WORKER_QUEUES
+from pixmill_shared.settings.flower import FlowerSettings
+from pixmill_shared.settings.work import ConcurrencySettings
+
+#: Longer than a worker's soft shutdown, so that it hands its work back before it is killed.
+_WORKER_GRACE = 20.0
+_SHARED_APP = "pixmill_shared.celery_app"
+_S = TypeVar("_S", bound=BaseSettings)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One Celery worker; its queues are the contract's."""
+
+    name: str
+    app: str
+    pool: str
+
+
+WORKERS = (
+    Worker("imaging", "pixmill_imaging.celery_app", "prefork"),
+    Worker("imaging-io", "pixmill_imaging.celery_app", "threads"),
+    Worker("notifier", "pixmill_notifier.celery_app", "threads"),
+    Worker("worker", "pixmill_api.celery_app", "prefork"),
+)
+
+
+class ProcessTable:
+    """``variables`` are those of every process; ``cwd`` is where they run."""
+
+    def __init__(self, variables: Mapping[str, str], migrate_url: str, ports: PortPlan, cwd: Path) -> None:
+        self._variables = variables
+        self._migrate_url = migrate_url
+        self._ports = dict(ports.items())
+        self._cwd = cwd
+        self._bin = Path(sys.executable).parent
+        self._bind = variables["PIXMILL_BIND"]
+
+    def groups(self) -> list[list[ProcessSpec]]:
+        """In the order of starting, without the servers. The members of a group need each other not at all.
+
+        Raises StackError when a variable that decides the arguments is wrong.
+        """
+        workers = [self._worker(worker) for worker in WORKERS]
+        return [
+            [self._migrate()],
+            [self._dispatcher(), *workers, self._beat(), self._flower()],
+            [self._service("api", [*self._python, "pixmill_api"])],
+        ]
+
+    @property
+    def _python(self) -> list[str]:
+        return [sys.executable, "-m"]
+
+    def _migrate(self) -> ProcessSpec:
+        env = {**self._variables, "PIXMILL_MIGRATE_DATABASE_URL": self._migrate_url}
+        return ProcessSpec("migrate", (str(self._bin / "pixmill"), "migrate"), env, self._cwd, ready=None)
+
+    def _dispatcher(self) -> ProcessSpec:
+        return self._service("dispatcher", [*self._python, "pixmill_shared.dispatcher"])
+
+    def _beat(self) -> ProcessSpec:
+        return self._service("beat", self._celery(_SHARED_APP, "beat"))
+
+    def _worker(self, worker: Worker) -> ProcessSpec:
+        argv = self._celery(worker.app, "worker", "-n", f"{worker.name}@%h", "-P", worker.pool)
+        argv += ["-c", str(self._concurrency(worker.name)), "-Q", ",".join(WORKER_QUEUES[worker.name])]
+        argv += ["--without-gossip", "--without-mingle"]
+        # A SIGTERM then hands unfinished tasks back after the soft-shutdown time, where it would wait for their end.
+        return self._service(worker.name, argv, _WORKER_GRACE, {"REMAP_SIGTERM": "SIGQUIT"})
+
+    def _flower(self) -> ProcessSpec:
+        login = _validated(FlowerSettings, self._variables)
+        argv = self._celery(_SHARED_APP, "flower", f"--port={self._ports['flower']}", f"--address={self._bind}")
+        # By its environment: the arguments of a process are everybody's to read.
+        env = {**self._variables, "FLOWER_BASIC_AUTH": login.basic_auth}
+        return ProcessSpec("flower", tuple(argv), env, self._cwd, self._answers("flower", "/healthcheck"))
+
+    def _service(
+        self, name: str, argv: list[str], grace: float = 10, extra: Mapping[str, str] | None = None
+    ) -> ProcessSpec:
+        env = {**self._variables, "PIXMILL_PORT": str(self._ports[name]), **(extra or {})}
+        return ProcessSpec(name, tuple(argv), env, self._cwd, self._answers(name, "/health/ready"), grace=grace)
+
+    def _answers(self, name: str, path: str) -> Callable[[], Awaitable[bool]]:
+        host, port = probe_host(self._bind), self._ports[name]
+        return lambda: http_ready(host, port, path)
+
+    def _celery(self, app: str, command: str, *arguments: str) -> list[str]:
+        return [str(self._bin / "celery"), "-A", app, command, *arguments]
+
+    def _concurrency(self, name: str) -> int:
+        settings = _validated(ConcurrencySettings, self._variables)
+        return int(getattr(settings, name.replace("-", "_"))) or os.cpu_count() or 1
+
+
+def _validated(settings: type[_S], variables: Mapping[str, str]) -> _S:
+    try:
+        return settings.model_validate(dict(variables))
+    except ValidationError as error:
+        lines = [f"{problem['loc'][0] if problem['loc'] else ''}: {problem['msg']}" for problem in error.errors()]
+        raise StackError("\n".join(lines)) from None
