@@ -1,0 +1,1 @@
+"""The one home of PIL: the loader that is always there, the operations and the encoders."""

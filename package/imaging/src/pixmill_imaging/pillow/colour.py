@@ -1,0 +1,46 @@
+"""From whatever a file holds to L, RGB or RGBA in sRGB with 8 bits a channel."""
+
+import io
+from functools import lru_cache
+from typing import Final
+
+from PIL import Image, ImageCms
+
+from pixmill_imaging.pillow.canvas import Canvas
+
+_PLAIN: Final = ("L", "RGB", "RGBA")
+_WIDE_GREY: Final = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def resizable(image: Image.Image) -> Image.Image:
+    """A mode whose pixels may be averaged: no palette, no 16 bits. CMYK stays, it is converted when small."""
+    if image.mode in _WIDE_GREY:
+        # Pillow clips these to 255 by itself; the top 8 of the 16 bits are what they look like.
+        return image.convert("I").point(lambda sample: sample / 256).convert("L")
+    if "transparency" in image.info or image.mode in ("PA", "La", "LA", "RGBa"):
+        return image.convert("RGBA")
+    if image.mode == "P":
+        return image.convert("RGB")
+    if image.mode in ("1", "F"):
+        return image.convert("L")
+    return image
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Canvas:
+    """Through the embedded ICC profile if there is a usable one, else by the mode alone."""
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, _srgb(), outputMode=mode)
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            # A broken profile, or one of another colour space, spoils nothing but itself.
+            converted = None
+        if converted is not None:
+            return converted
+    return image if image.mode in _PLAIN else image.convert(mode)
+
+
+@lru_cache(maxsize=1)
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -1,0 +1,84 @@
+"""The loader that is always there: ``Image.draft`` lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size."""
+
+import io
+from typing import Final
+
+# Importing a plugin registers it. Only these are imported, and ``open`` is told which one to use.
+from PIL import (  # noqa: F401
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from pixmill_imaging.domain.geometry import Size
+from pixmill_imaging.domain.loader import Header
+from pixmill_imaging.domain.sniff import SourceFormat
+from pixmill_imaging.pillow.canvas import Canvas
+from pixmill_imaging.pillow.colour import resizable, to_srgb
+from pixmill_imaging.pillow.decoding import decoding
+
+#: Pillow's names; an MPO is a JPEG with more pictures behind it, and its first one is read as any JPEG.
+_FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat}
+
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS: Final = (5, 6, 7, 8)
+
+#: How much larger than the target the cheap steps (draft, box reduction) leave the picture for Lanczos.
+_GAP: Final = 2.0
+
+
+class PillowLoader:
+    name = "pillow"
+
+    def open(self, data: bytes, source_format: SourceFormat) -> "PillowSource":
+        """Read the header; see ``domain.loader.Loader``."""
+        with decoding():
+            image = Image.open(io.BytesIO(data), formats=(_FORMATS[source_format],))
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        stored = Size(*image.size)
+        size = Size(stored.height, stored.width) if orientation in _SIDEWAYS else stored
+        return PillowSource(image, Header(source_format, size), orientation)
+
+
+class PillowSource:
+    def __init__(self, image: Image.Image, header: Header, orientation: int) -> None:
+        self.header = header
+        self._image = image
+        self._orientation = orientation
+
+    def pixels(self, target: Size) -> Canvas:
+        """Decode; see ``domain.loader.OpenedSource``."""
+        image, profile = self._image, self._image.info.get("icc_profile")
+        sideways = self._orientation in _SIDEWAYS
+        size = Size(target.height, target.width) if sideways else target
+        with decoding():
+            # Only JPEG knows draft; every other format answers None.
+            draft = image.draft(None, (int(size.width * _GAP), int(size.height * _GAP)))
+            image.load()
+            box = draft[1] if draft else None
+            small = _downscale(resizable(image), size, box)
+            canvas = to_srgb(small, profile)
+        turn = _UPRIGHT.get(self._orientation)
+        upright = canvas.transpose(turn) if turn is not None else canvas
+        upright.info = {}
+        return upright
+
+
+def _downscale(image: Image.Image, size: Size, box: tuple[float, float, float, float] | None) -> Image.Image:
+    if image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_GAP)

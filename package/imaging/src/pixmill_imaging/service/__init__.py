@@ -1,0 +1,1 @@
+"""Use-cases: what a task does, free of Celery."""

@@ -1,0 +1,126 @@
+"""From a source's bytes and a recipe to the bytes of its outputs: one decode, N outputs, nothing stored.
+
+``render`` reads the header and applies the limits; ``Rendering.outputs`` decodes once and yields one output
+after the other, so that a caller can store each while the next is not made yet.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pixmill_imaging.domain.geometry import Size, needed, placement
+from pixmill_imaging.domain.limits import PixelLimits
+from pixmill_imaging.domain.loader import Loader, OpenedSource
+from pixmill_imaging.domain.sniff import SourceFormat, sniff
+from pixmill_imaging.pillow.canvas import Canvas
+from pixmill_imaging.pillow.encode import ENCODERS
+from pixmill_imaging.pillow.operations import apply_operation
+from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, Resize, default_quality
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """``width`` and ``height`` in pixels after autorotation, ``bytes`` a count, ``sha256`` in hex."""
+
+    width: int
+    height: int
+    format: SourceFormat
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One made output; ``extension`` has no dot, ``sha256`` is of ``data``, in hex."""
+
+    name: str
+    format: OutputFormat
+    media_type: str
+    extension: str
+    width: int
+    height: int
+    data: bytes
+    sha256: str
+
+
+def render(data: bytes, recipe: Recipe, loader: Loader[Canvas], limits: PixelLimits) -> "Rendering":
+    """Judge the source by its header, before anything is decoded.
+
+    Raises PermanentError ``unsupported_format``, ``undecodable`` or ``too_many_pixels``.
+    """
+    opened = loader.open(data, sniff(data))
+    header = opened.header
+    limits.check_source(header.size)
+    for output in recipe.outputs:
+        _check_sizes(output, header.size, limits)
+    sha256 = hashlib.sha256(data).hexdigest()
+    source = SourceInfo(*header.size, header.format, len(data), sha256)
+    return Rendering(source, recipe, opened)
+
+
+class Rendering:
+    """A source that passed the limits, and what is to be made of it."""
+
+    def __init__(self, source: SourceInfo, recipe: Recipe, opened: OpenedSource[Canvas]) -> None:
+        self.source = source
+        self._recipe = recipe
+        self._opened = opened
+
+    def outputs(self, names: Collection[str] | None = None) -> Iterator[Rendered]:
+        """Make the outputs in the recipe's order, or those in ``names`` only. Good for one call.
+
+        Raises PermanentError ``undecodable``.
+        """
+        wanted = [output for output in self._recipe.outputs if names is None or output.name in names]
+        if not wanted:
+            return
+        size = Size(self.source.width, self.source.height)
+        loaded = self._opened.pixels(_size_to_load(size, wanted))
+        for output in wanted:
+            yield _made(loaded, size, output, self.source.format)
+
+
+def _size_to_load(source: Size, outputs: list[Output]) -> Size:
+    """The smallest size that every output can be made of: the whole, if one does not begin by a resize."""
+    sizes = [_size_for(source, output) for output in outputs]
+    return Size(max(size.width for size in sizes), max(size.height for size in sizes))
+
+
+def _size_for(source: Size, output: Output) -> Size:
+    first = output.operations[0] if output.operations else None
+    return needed(source, first) if isinstance(first, Resize) else source
+
+
+def _check_sizes(output: Output, source: Size, limits: PixelLimits) -> None:
+    size = source
+    for operation in output.operations:
+        if isinstance(operation, Resize):
+            size = placement(size, operation).size
+            limits.check_output(output.name, size)
+
+
+def _made(loaded: Canvas, stands_for: Size, output: Output, source_format: SourceFormat) -> Rendered:
+    image = loaded
+    for operation in output.operations:
+        image = apply_operation(image, operation, stands_for)
+        stands_for = Size(*image.size)
+    output_format = _resolved(output.format, source_format)
+    encoder = ENCODERS[output_format]
+    data = encoder.encode(image, output.quality or default_quality(output_format) or 0)
+    return Rendered(
+        name=output.name,
+        format=output_format,
+        media_type=encoder.media_type,
+        extension=encoder.extension,
+        width=image.width,
+        height=image.height,
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _resolved(wanted: OutputFormat, source: SourceFormat) -> OutputFormat:
+    if wanted is not OutputFormat.SOURCE:
+        return wanted
+    known = {str(output_format): output_format for output_format in ENCODERS}
+    return known.get(source, OutputFormat.JPEG)
