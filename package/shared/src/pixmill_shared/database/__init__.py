@@ -1,0 +1,1 @@
+"""Postgres: models, connections, prepared statements, migrations."""

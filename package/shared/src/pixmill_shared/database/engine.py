@@ -1,0 +1,70 @@
+"""Connections: one pool a process, short transactions, time-outs on the server's side."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+#: What a lost, full or read-only database raises: the work may be tried again.
+DatabaseUnavailable = OperationalError
+
+
+def server_options(statement_timeout: int) -> str:
+    """``options`` of a connection; all times in milliseconds."""
+    limits = {
+        "statement_timeout": statement_timeout * 1000,
+        "lock_timeout": 5_000,
+        "idle_in_transaction_session_timeout": 60_000,
+    }
+    return " ".join(f"-c {name}={value}" for name, value in limits.items())
+
+
+class Database:
+    """A pool and the one way to open a transaction."""
+
+    def __init__(self, url: str, *, pool_size: int = 1, max_overflow: int = 1, statement_timeout: int = 30) -> None:
+        self.url = url
+        self._engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            connect_args=connect_args(statement_timeout),
+        )
+        self._sessions = sessionmaker(self._engine, expire_on_commit=False)
+
+    @contextmanager
+    def session_scope(self) -> Iterator[Session]:
+        """One request or one step of a task: commits at the end, rolls back on any error. Nobody else commits."""
+        with self._sessions.begin() as session:
+            yield session
+
+    def ping(self) -> None:
+        """Raise OperationalError unless the database answers."""
+        with self._engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def dispose(self, *, after_fork: bool = False) -> None:
+        """After a fork the parent's sockets are forgotten, not closed: they are the parent's."""
+        self._engine.dispose(close=not after_fork)
+
+
+def connect_args(statement_timeout: int) -> dict[str, Any]:
+    """Of psycopg2: a server that went away is noticed in seconds, not in hours."""
+    return {
+        "connect_timeout": 5,
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "options": server_options(statement_timeout),
+    }
+
+
+def unpooled_engine(url: str, statement_timeout: int = 30) -> Engine:
+    """For a single connection of its own: LISTEN, advisory locks, migrations."""
+    return create_engine(url, poolclass=NullPool, connect_args=connect_args(statement_timeout))

@@ -1,0 +1,211 @@
+"""The tables. All times are timezone-aware UTC; ids are UUIDv7, minted by the application.
+
+Three groups: work (``jobs``, ``deliveries``: what the dispatcher publishes and workers claim), what came in and
+what was made (``uploads``, ``renditions``, ``outputs``), and records (``job_events``, ``delivery_attempts``,
+``dead_letters``, ``service_health``).
+"""
+
+import datetime
+import uuid
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+
+
+class Base(DeclarativeBase):
+    type_annotation_map: ClassVar = {
+        str: Text(),
+        datetime.datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(),
+        bytes: LargeBinary(),
+    }
+
+
+_NOW = text("now()")
+_ZERO = text("0")
+
+
+class WorkColumns:
+    """What makes a row claimable: see ``repositories/work.py`` for who writes which column."""
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    queue: Mapped[str]
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    attempts: Mapped[int] = mapped_column(server_default=_ZERO)
+    lease_until: Mapped[datetime.datetime | None]
+    claimed_by: Mapped[str | None]
+    run_at: Mapped[datetime.datetime | None]
+    dispatched_at: Mapped[datetime.datetime | None]
+    dispatches: Mapped[int] = mapped_column(server_default=_ZERO)
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+    started_at: Mapped[datetime.datetime | None]
+    finished_at: Mapped[datetime.datetime | None]
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index, ...]:
+        """One partial index per question of the dispatcher, so that finished rows cost it nothing."""
+        name = str(cls.__tablename__)  # type: ignore[attr-defined]
+        ready = "status = 'queued' AND dispatched_at IS NULL AND run_at IS NULL"
+        published = "status = 'queued' AND dispatched_at IS NOT NULL"
+        delayed = "status = 'queued' AND run_at IS NOT NULL"
+        return (
+            Index(f"ix_{name}_ready", "queue", "priority", "id", postgresql_where=text(ready)),
+            Index(f"ix_{name}_published", "queue", "dispatched_at", postgresql_where=text(published)),
+            Index(f"ix_{name}_delayed", "run_at", postgresql_where=text(delayed)),
+            Index(f"ix_{name}_leased", "lease_until", postgresql_where=text("status = 'processing'")),
+            Index(f"ix_{name}_project", "project", "id"),
+        )
+
+
+class Job(WorkColumns, Base):
+    """One source and a recipe. ``source`` is what the client gave and, later, what was found there."""
+
+    __tablename__ = "jobs"
+
+    kind: Mapped[str] = mapped_column(server_default=text("'process'"))
+    stage: Mapped[str | None]
+    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    source: Mapped[dict[str, Any]]
+    source_key: Mapped[str | None]
+    source_sha256: Mapped[str | None]
+    recipe: Mapped[dict[str, Any]]
+    job_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'"))
+    webhook_url: Mapped[str | None]
+    request_id: Mapped[str | None]
+    progress: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
+    sequence: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+
+
+class Upload(Base):
+    """Bytes that came in. The row appears when the object is complete."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    key: Mapped[str]
+    sha256: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+    completed_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+
+
+class Rendition(Base):
+    """One made image. ``key`` is its content address; ``storage_key`` ends in ``id``."""
+
+    __tablename__ = "renditions"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    storage_key: Mapped[str]
+    source_sha256: Mapped[str]
+    recipe_hash: Mapped[str]
+    engine: Mapped[str]
+    format: Mapped[str]
+    media_type: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    thumbhash: Mapped[str | None]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+
+
+class Output(Base):
+    """A job's named output."""
+
+    __tablename__ = "outputs"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger)
+    rendition_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("renditions.id"), index=True)
+    cached: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class JobEvent(Base):
+    """What happened to a job; ``sequence`` counts within the job. ``id`` is the webhook's message id."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    sequence: Mapped[int]
+    type: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+
+    __table_args__ = (Index("ix_job_events_job", "job_id", "sequence", unique=True),)
+
+
+class Delivery(WorkColumns, Base):
+    """One event for one receiver."""
+
+    __tablename__ = "deliveries"
+
+    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job_events.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    url: Mapped[str]
+
+
+class DeliveryAttempt(Base):
+    """One HTTP try."""
+
+    __tablename__ = "delivery_attempts"
+
+    delivery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
+    fence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    status_code: Mapped[int | None]
+    duration_ms: Mapped[int]
+    error: Mapped[str | None]
+    response_excerpt: Mapped[str | None]
+    at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+
+
+class DeadLetter(Base):
+    """Work that gave up after all its attempts."""
+
+    __tablename__ = "dead_letters"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    task: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    error: Mapped[dict[str, Any]]
+    traceback: Mapped[str | None]
+    attempts: Mapped[int]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+
+
+class ApiKey(Base):
+    """``prefix`` is the public part of the token; only the hash of the whole token is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    token_sha256: Mapped[bytes]
+    webhook_secret: Mapped[bytes]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+    revoked_at: Mapped[datetime.datetime | None]
+
+
+class ServiceHealth(Base):
+    """When something was last seen well: beat's heartbeat arrives here through the whole chain."""
+
+    __tablename__ = "service_health"
+
+    service: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    checked_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)

@@ -1,0 +1,1 @@
+"""What publishes: committed rows become messages, one small loop. ``python -m pixmill_shared.dispatcher``."""

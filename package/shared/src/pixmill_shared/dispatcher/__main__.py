@@ -1,0 +1,107 @@
+"""The dispatcher's process: wait, publish, recover; wait longer while the broker or the database is down."""
+
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any, Final
+
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from pixmill_shared.celery_app import app
+from pixmill_shared.dispatcher.dispatch import Dispatcher
+from pixmill_shared.dispatcher.wakeups import Wakeups
+from pixmill_shared.errors import ConfigurationError
+from pixmill_shared.observability import metrics
+from pixmill_shared.observability.health import HealthServer, Pulse
+from pixmill_shared.observability.logs import configure_logging, get_logger
+from pixmill_shared.plumbing.processes import check_broker
+from pixmill_shared.runtime import Runtime, start_runtime
+from pixmill_shared.settings.process import ListenSettings
+
+log = get_logger(__name__)
+
+LONGEST_BACKOFF: Final = 5.0
+"""Seconds between tries while the broker or the database is down: short, so that catching up begins at once."""
+
+
+class Loop:
+    """Runs until ``stop()``. Two of them side by side publish nothing twice (SKIP LOCKED)."""
+
+    def __init__(self, runtime: Runtime, wakeups: Wakeups, pulse: Pulse) -> None:
+        self._dispatcher = Dispatcher(runtime, app)
+        self._wakeups = wakeups
+        self._pulse = pulse
+        self._poll = runtime.work.poll
+        self._failures = 0
+        self._recovered_at = float("-inf")
+        self._running = True
+
+    def stop(self) -> None:
+        self._running = False
+        self._wakeups.interrupt()
+
+    def run(self) -> None:
+        while self._running:
+            self._pulse.tick()
+            self._wakeups.wait(self._pause())
+            if self._running:
+                self._once()
+
+    def _pause(self) -> float:
+        if not self._failures:
+            return self._poll
+        return min(self._poll * 2.0 ** (self._failures - 1), LONGEST_BACKOFF)
+
+    def _once(self) -> None:
+        try:
+            if time.monotonic() - self._recovered_at >= self._poll:
+                self._dispatcher.recover()
+                self._recovered_at = time.monotonic()
+            self._dispatcher.pass_over()
+        except (BrokerError, OSError, SQLAlchemyError, RedisError) as error:
+            self._failures += 1
+            metrics.BROKER_UP.set(0)
+            log.warning("cannot dispatch, waiting", error=type(error).__name__, failures=self._failures)
+            _forget_connections()
+        else:
+            self._failures = 0
+            metrics.BROKER_UP.set(1)
+
+
+def _forget_connections() -> None:
+    """What failed once is not tried again: the next pass opens a new connection."""
+    app.pool.force_close_all()  # type: ignore[attr-defined]
+    app.amqp.producer_pool.force_close_all()  # type: ignore[attr-defined]
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT."""
+    configure_logging("dispatcher")
+    try:
+        runtime, listen = start_runtime(), ListenSettings.load()
+        database = runtime.database
+        runtime.work  # noqa: B018 - a wrong value is reported now
+    except ConfigurationError as error:
+        print(f"pixmill: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    pulse, wakeups = Pulse(), Wakeups(database.url)
+    loop = Loop(runtime, wakeups, pulse)
+
+    def _stop(_signal: int, _frame: FrameType | None) -> Any:
+        loop.stop()
+
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    checks = {"database": database.ping, "broker": lambda: check_broker(app)}
+    HealthServer(pulse, checks, listen).start()
+    log.info("dispatcher started", window=runtime.work.window)
+    loop.run()
+    wakeups.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

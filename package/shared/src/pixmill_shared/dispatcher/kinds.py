@@ -1,0 +1,43 @@
+"""Every kind of work that is dispatched: its table, queues, task, payload, and what happens when it is used up."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
+from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
+from pixmill_shared.contract.tasks import TaskName
+from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.repositories import deliveries, jobs
+from pixmill_shared.repositories.work import Due, WorkTable
+from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One table of work."""
+
+    work: WorkTable
+    queues: tuple[QueueName, ...]
+    message: Callable[[Due], tuple[TaskName, dict[str, Any]]]
+    give_up: Callable[[Session, uuid.UUID, int], None]
+
+
+_STAGE_TASKS: Final = {Stage.FETCH: TaskName.FETCH_SOURCE, Stage.RENDER: TaskName.RENDER_JOB}
+
+
+def _job_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
+    return _STAGE_TASKS[Stage(row.stage or "")], dict(JobPayload(job_id=str(row.id)))
+
+
+def _delivery_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
+    return TaskName.DELIVER_WEBHOOK, dict(DeliveryPayload(delivery_id=str(row.id)))
+
+
+KINDS: Final = (
+    Kind(jobs.WORK, (QueueName.FETCH, *RENDER_QUEUES.values()), _job_message, give_up_job),
+    Kind(deliveries.WORK, (QueueName.NOTIFIER, QueueName.NOTIFIER_RETRY), _delivery_message, give_up_delivery),
+)

@@ -1,0 +1,76 @@
+"""LISTEN: commits that make work due wake the dispatcher; a poll is the guarantee."""
+
+import os
+import select
+from typing import Any, Final
+
+from psycopg2 import OperationalError
+from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
+
+from pixmill_shared.database.engine import unpooled_engine
+from pixmill_shared.repositories.work import WAKE_CHANNEL
+
+_PIPE_BYTES: Final = 64
+
+
+class Wakeups:
+    """A connection of its own: LISTEN does not survive transaction pooling."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = unpooled_engine(url)
+        self._connection: PoolProxiedConnection | None = None
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
+
+    def interrupt(self) -> None:
+        """End a ``wait()`` now; safe in a signal handler."""
+        try:
+            os.write(self._write_end, b"x")
+        except BlockingIOError:
+            return  # full of wake-ups already
+
+    def wait(self, timeout: float) -> bool:
+        """Until a NOTIFY or ``interrupt()``, at most ``timeout`` seconds. Whether a NOTIFY came.
+
+        Without a database it just waits; the next pass will say what is wrong.
+        """
+        driver = self._listening()
+        sources: list[Any] = [self._read_end] if driver is None else [self._read_end, driver]
+        ready, _, _ = select.select(sources, [], [], timeout)
+        if self._read_end in ready:
+            os.read(self._read_end, _PIPE_BYTES)
+        return driver in ready and self._drain(driver)
+
+    def close(self) -> None:
+        self._drop()
+        os.close(self._read_end)
+        os.close(self._write_end)
+
+    def _listening(self) -> Any:
+        if self._connection is None:
+            try:
+                self._connection = self._engine.raw_connection()
+                driver: Any = self._connection.driver_connection
+                driver.set_session(autocommit=True)
+                with driver.cursor() as cursor:
+                    cursor.execute(f"LISTEN {WAKE_CHANNEL}")
+            except (DBAPIError, OperationalError):
+                self._drop()
+                return None
+        return self._connection.driver_connection
+
+    def _drain(self, driver: Any) -> bool:
+        try:
+            driver.poll()
+        except OperationalError:
+            self._drop()
+            return False
+        came = bool(driver.notifies)
+        driver.notifies.clear()
+        return came
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection = None

@@ -1,0 +1,27 @@
+"""When to try again."""
+
+import random
+from collections.abc import Sequence
+from typing import Final
+
+WEBHOOK_SCHEDULE: Final = (5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400)
+"""Seconds to wait after the first, second, … failed try of a webhook."""
+
+JITTER: Final = 0.2
+
+
+def exponential(attempt: int, retry_after: float | None, rng: random.Random) -> float:
+    """Seconds before the next try of a job whose ``attempt``-th (from 1) failed: full jitter under 2 s · 4^n.
+
+    What the other side asked for (``retry_after``, seconds) is a lower bound, up to ten minutes.
+    """
+    ceiling = min(2.0 * 4 ** (attempt - 1), 120.0)
+    return max(rng.uniform(ceiling / 4, ceiling), min(retry_after or 0.0, 600.0))
+
+
+def scheduled(attempt: int, schedule: Sequence[int], retry_after: float | None, rng: random.Random) -> float | None:
+    """Seconds before the next try by a fixed schedule, or None after its last; jitter of 20 % keeps herds apart."""
+    if attempt > len(schedule):
+        return None
+    wait = schedule[attempt - 1] * rng.uniform(1 - JITTER, 1 + JITTER)
+    return max(wait, min(retry_after or 0.0, 86_400.0))

@@ -1,0 +1,62 @@
+"""The state machine of a job: one table; every write of a status is one of its transitions."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Stage(StrEnum):
+    """What the next message of a job does. ``fetch`` is for URL sources only."""
+
+    FETCH = "fetch"
+    RENDER = "render"
+
+
+class Transition(StrEnum):
+    CLAIM = "claim"
+    ADVANCE = "advance"
+    RETRY = "retry"
+    RELEASE = "release"
+    LOSE_LEASE = "lose_lease"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+TERMINAL: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED})
+
+TRANSITIONS: Final[dict[tuple[JobStatus, Transition], JobStatus]] = {
+    (JobStatus.QUEUED, Transition.CLAIM): JobStatus.PROCESSING,
+    (JobStatus.QUEUED, Transition.CANCEL): JobStatus.CANCELED,
+    (JobStatus.PROCESSING, Transition.ADVANCE): JobStatus.QUEUED,
+    (JobStatus.PROCESSING, Transition.RETRY): JobStatus.QUEUED,
+    (JobStatus.PROCESSING, Transition.RELEASE): JobStatus.QUEUED,
+    (JobStatus.PROCESSING, Transition.LOSE_LEASE): JobStatus.QUEUED,
+    (JobStatus.PROCESSING, Transition.COMPLETE): JobStatus.COMPLETED,
+    (JobStatus.PROCESSING, Transition.FAIL): JobStatus.FAILED,
+    (JobStatus.PROCESSING, Transition.CANCEL): JobStatus.CANCELED,
+}
+
+
+class IllegalTransition(ValueError):
+    """A status was asked for that the table does not allow."""
+
+
+def after(status: JobStatus, transition: Transition) -> JobStatus:
+    """The status that follows, or IllegalTransition."""
+    try:
+        return TRANSITIONS[status, transition]
+    except KeyError:
+        raise IllegalTransition(f"a {status} job cannot {transition}") from None
+
+
+def sources_of(transition: Transition) -> tuple[JobStatus, ...]:
+    """The statuses that a transition may start from: the guard in the WHERE of its statement."""
+    return tuple(status for status, t in TRANSITIONS if t is transition)

@@ -1,0 +1,1 @@
+"""How pixmill sits in Celery: configuration, task registration, worker and beat processes."""

@@ -1,0 +1,50 @@
+"""The application class: what Celery would let pass in silence stops the process here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery, Task
+from celery.worker.request import Request
+
+from pixmill_shared.errors import ConfigurationError
+from pixmill_shared.observability import metrics
+
+
+class CountingRequest(Request):
+    """Runs in the worker's main process, so one registry counts for all children."""
+
+    def on_success(self, failed__retval__runtime: tuple[bool, Any, float], **kwargs: Any) -> Any:
+        failed, _, runtime = failed__retval__runtime
+        metrics.TASKS.labels(task=self.name, outcome="failed" if failed else "succeeded").inc()
+        metrics.TASK_SECONDS.labels(task=self.name).observe(runtime)
+        return super().on_success(failed__retval__runtime, **kwargs)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        metrics.TASKS.labels(task=self.name, outcome="failed").inc()
+        return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        metrics.TASKS.labels(task=self.name, outcome="soft_time_limit" if soft else "time_limit").inc()
+        super().on_timeout(soft, timeout)
+
+
+class PixmillTask(Task):  # type: ignore[type-arg]
+    """The base of all tasks."""
+
+    abstract = True
+    Request = CountingRequest  # type: ignore[assignment]
+
+
+class PixmillCelery(Celery):
+    """Refuses a second task under a name that is taken; Celery would keep the first and say nothing."""
+
+    _tasks: Mapping[str, Any]
+
+    def _task_from_fun(self, fun: Any, name: str | None = None, **options: Any) -> Any:  # type: ignore[override]
+        name = name or self.gen_task_name(fun.__name__, fun.__module__)
+        known = self._tasks.get(name)
+        if known is not None and getattr(known, "__wrapped__", None) is not fun:
+            raise ConfigurationError(
+                f"The task {name} is registered twice: by {known.__module__} and by {fun.__module__}. Rename one."
+            )
+        return super()._task_from_fun(fun, name=name, **options)

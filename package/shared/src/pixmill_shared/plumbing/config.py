@@ -1,0 +1,91 @@
+"""The configuration of the one app. Each reliability setting says what is lost without it."""
+
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from kombu import Exchange, Queue
+
+from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.contract.tasks import ROUTES
+from pixmill_shared.schedule import beat_schedule
+from pixmill_shared.settings.broker import BrokerSettings
+from pixmill_shared.settings.work import TaskLimitSettings
+
+ENTRY_POINTS: Final = "pixmill.tasks"
+"""Entry-point group through which an installed package brings its tasks."""
+
+SOCKET_TIMEOUT: Final = 5
+"""Seconds. Without it a half-open broker socket hangs a publish for ever."""
+
+
+def task_modules() -> tuple[str, ...]:
+    """The modules that installed packages name in the entry-point group."""
+    return tuple(sorted(point.value for point in entry_points(group=ENTRY_POINTS)))
+
+
+def declared_queues() -> list[Queue]:
+    """Exchange and routing key are named as the queue."""
+    return [Queue(name.value, Exchange(name.value, type="direct"), routing_key=name.value) for name in QueueName]
+
+
+def redis_options(limits: TaskLimitSettings) -> dict[str, Any]:
+    """Of the Redis transport."""
+    return {
+        # Starts at the pop and is never refreshed: a task that runs longer would run twice at once.
+        "visibility_timeout": limits.hard * 4 + 3600,
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": SOCKET_TIMEOUT,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        # The order of -Q would starve the queues after the first.
+        "queue_order_strategy": "round_robin",
+    }
+
+
+def celery_config() -> dict[str, Any]:
+    """Read when the app first needs its configuration, so that importing it needs no variable."""
+    broker, limits = BrokerSettings.load(), TaskLimitSettings.load()
+    options = redis_options(limits) if broker.broker_url.startswith("redis") else {}
+    return {
+        "broker_url": broker.broker_url,
+        "result_backend": broker.result_backend,
+        "broker_transport_options": options,
+        "result_backend_transport_options": options,
+        "broker_connection_retry_on_startup": True,
+        # Celery gives up after 100 tries and leaves a worker without work.
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "broker_pool_limit": 4,
+        # Rows are the truth and are claimed, so results of tasks carry nothing that anyone needs.
+        "task_ignore_result": True,
+        "result_expires": 3600,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "enable_utc": True,
+        "timezone": broker.timezone,
+        "task_queues": declared_queues(),
+        "task_default_queue": QueueName.DEFAULT.value,
+        "task_default_exchange": QueueName.DEFAULT.value,
+        "task_default_routing_key": QueueName.DEFAULT.value,
+        # A typo must not publish into a list that nobody reads.
+        "task_create_missing_queues": False,
+        "task_routes": [(pattern, {"queue": queue.value}) for pattern, queue in ROUTES],
+        # Acknowledged late and requeued when a child dies; the claim in the row decides whether it runs again.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,
+        "task_soft_time_limit": limits.soft,
+        "task_time_limit": limits.hard,
+        "task_publish_retry": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": 1000,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_soft_shutdown_timeout": 10.0,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,
+        "imports": task_modules(),
+        "beat_schedule": beat_schedule(),
+        "beat_scheduler": "pixmill_shared.plumbing.beat:PulseScheduler",
+        "beat_max_loop_interval": 2,
+    }

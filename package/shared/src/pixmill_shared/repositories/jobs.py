@@ -1,0 +1,261 @@
+"""Jobs on the hot path: submit, claim, advance, retry, finish. Prepared SQL.
+
+Each write after a claim carries ``id`` and ``fence`` in its WHERE: a worker that lost its claim writes nothing.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from pixmill_shared.contract.events import EventType
+from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.jobs import JobStatus, Stage
+from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
+
+WORK: Final = WorkTable("jobs", stage="w.stage")
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """What a worker needs of the row; ``attempts`` counts this claim."""
+
+    id: uuid.UUID
+    project: str
+    fence: int
+    attempts: int
+    source: dict[str, Any]
+    source_key: str | None
+    recipe: dict[str, Any]
+    priority: int
+    request_id: str | None
+
+
+_INSERT = Prepared(
+    f"""
+    WITH job AS (
+      INSERT INTO jobs (id, project, kind, stage, queue, priority, api_key_id, source, source_key, source_sha256,
+                        recipe, metadata, webhook_url, request_id)
+      VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at
+    )
+    SELECT created_at, pg_notify('{WAKE_CHANNEL}', '') FROM job
+    """,
+    *(
+        "uuid",
+        "text",
+        "text",
+        "text",
+        "smallint",
+        "uuid",
+        "jsonb",
+        "text",
+        "text",
+        "jsonb",
+        "jsonb",
+        "text",
+        "text",
+    ),
+)
+
+_CLAIM = Prepared(
+    """
+    UPDATE jobs
+    SET status = 'processing', fence = fence + 1, attempts = attempts + 1, claimed_by = $3,
+        lease_until = clock_timestamp() + make_interval(secs => $4),
+        started_at = coalesce(started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
+    WHERE id = $1 AND stage = $2 AND status = 'queued' AND run_at IS NULL
+    RETURNING id, project, fence, attempts, source, source_key, recipe, priority, request_id
+    """,
+    *("uuid", "text", "text", "double precision"),
+)
+
+_ADVANCE = Prepared(
+    f"""
+    WITH job AS (
+      UPDATE jobs
+      SET status = 'queued', stage = $3, queue = $4, source_key = $5, source_sha256 = $6, source = source || $7,
+          attempts = 0, lease_until = NULL, claimed_by = NULL, progress = $8, error = NULL
+      WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    )
+    SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM job
+    """,
+    *("uuid", "bigint", "text", "text", "text", "text", "jsonb", "smallint"),
+)
+
+_RETRY = Prepared(
+    """
+    UPDATE jobs
+    SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4,
+        lease_until = NULL, claimed_by = NULL
+    WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    """,
+    *("uuid", "bigint", "double precision", "jsonb"),
+)
+
+# The clauses of every terminal statement: the job's event, and the webhook that tells of it, in one transaction.
+_EVENT_AND_DELIVERY = f"""
+    event AS (
+      INSERT INTO job_events (id, job_id, sequence, type, data)
+      SELECT $3, job.id, job.sequence, $4, '{{}}' FROM job RETURNING id, job_id
+    ),
+    delivery AS (
+      INSERT INTO deliveries (id, project, queue, event_id, job_id, api_key_id, url)
+      SELECT $5, job.project, '{QueueName.NOTIFIER}', event.id, job.id, job.api_key_id, job.webhook_url
+      FROM job JOIN event ON event.job_id = job.id WHERE job.webhook_url IS NOT NULL
+      RETURNING id
+    )
+"""
+
+_COMPLETE = Prepared(
+    f"""
+    WITH job AS (
+      UPDATE jobs
+      SET status = 'completed', stage = NULL, progress = 100, finished_at = clock_timestamp(), lease_until = NULL,
+          source = source || $6, source_sha256 = $7, sequence = sequence + 1, error = NULL
+      WHERE id = $1 AND fence = $2 AND status = 'processing'
+      RETURNING id, project, sequence, api_key_id, webhook_url
+    ),
+    made AS (
+      SELECT m.* FROM job, jsonb_to_recordset($8) AS m(
+        name text, position smallint, cached boolean, id uuid, key text, storage_key text, recipe_hash text,
+        engine text, format text, media_type text, width int, height int, bytes bigint, sha256 text, replaces text)
+    ),
+    rendition AS (
+      INSERT INTO renditions (id, key, storage_key, source_sha256, recipe_hash, engine, format, media_type,
+                              width, height, bytes, sha256)
+      SELECT DISTINCT ON (key) id, key, storage_key, $7, recipe_hash, engine, format, media_type,
+             width, height, bytes, sha256 FROM made ORDER BY key, position
+      ON CONFLICT (key) DO UPDATE SET storage_key =
+        CASE WHEN renditions.storage_key IN (SELECT replaces FROM made) THEN excluded.storage_key
+             ELSE renditions.storage_key END
+      RETURNING id, key, storage_key
+    ),
+    linked AS (
+      INSERT INTO outputs (job_id, name, position, rendition_id, cached)
+      SELECT job.id, made.name, made.position, rendition.id, made.cached
+      FROM job, made JOIN rendition USING (key) RETURNING name
+    ),
+    {_EVENT_AND_DELIVERY}
+    SELECT job.id, (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept,
+           (SELECT count(*) FROM linked) AS outputs, pg_notify('{WAKE_CHANNEL}', '') FROM job
+    """,
+    *("uuid", "bigint", "uuid", "text", "uuid", "jsonb", "text", "jsonb"),
+)
+
+
+def _ending(status: JobStatus, guard: str) -> str:
+    return f"""
+    WITH job AS (
+      UPDATE jobs
+      SET status = '{status}', stage = NULL, finished_at = clock_timestamp(), lease_until = NULL, run_at = NULL,
+          dispatched_at = NULL, error = $6, sequence = sequence + 1
+      WHERE id = $1 AND {guard}
+      RETURNING id, project, sequence, api_key_id, webhook_url, attempts
+    ),
+    {_EVENT_AND_DELIVERY}
+    SELECT job.id, job.project, job.attempts, pg_notify('{WAKE_CHANNEL}', '') FROM job
+    """
+
+
+_FAIL = Prepared(
+    _ending(JobStatus.FAILED, "fence = $2 AND status = 'processing'"),
+    *("uuid", "bigint", "uuid", "text", "uuid", "jsonb"),
+)
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A validated submission. ``source_key`` and ``source_sha256`` are known for uploads only."""
+
+    project: str
+    stage: Stage
+    queue: QueueName
+    priority: int
+    source: dict[str, Any]
+    recipe: dict[str, Any]
+    source_key: str | None = None
+    source_sha256: str | None = None
+    api_key_id: uuid.UUID | None = None
+    metadata: dict[str, Any] | None = None
+    webhook_url: str | None = None
+    request_id: str | None = None
+
+
+def insert(session: Session, job: NewJob) -> uuid.UUID:
+    """One statement; the dispatcher is notified at commit."""
+    job_id = new_id()
+    _INSERT.run(
+        session,
+        *(
+            job_id,
+            job.project,
+            job.stage,
+            job.queue,
+            job.priority,
+            job.api_key_id,
+            job.source,
+            job.source_key,
+        ),
+        *(job.source_sha256, job.recipe, job.metadata or {}, job.webhook_url, job.request_id),
+    )
+    return job_id
+
+
+def claim(session: Session, job_id: uuid.UUID, stage: Stage, worker: str, lease: float) -> ClaimedJob | None:
+    """Compare-and-set. None: someone else has it, it is finished, or it is not due; return silently."""
+    rows = _CLAIM.run(session, job_id, stage, worker, lease)
+    return ClaimedJob(**rows[0]) if rows else None
+
+
+def advance(
+    session: Session,
+    job: ClaimedJob,
+    *,
+    stage: Stage,
+    queue: QueueName,
+    source_key: str,
+    source_sha256: str,
+    found: dict[str, Any],
+    progress: int,
+) -> bool:
+    """End the claim and queue the next stage. False: the claim was lost."""
+    return bool(_ADVANCE.run(session, job.id, job.fence, stage, queue, source_key, source_sha256, found, progress))
+
+
+def retry(session: Session, job: ClaimedJob, delay: float, error: dict[str, Any]) -> bool:
+    """End the claim and run the stage again after ``delay`` seconds. False: the claim was lost."""
+    return bool(_RETRY.run(session, job.id, job.fence, delay, error))
+
+
+def complete(
+    session: Session, job: ClaimedJob, *, found: dict[str, Any], sha256: str, made: Sequence[dict[str, Any]]
+) -> list[str] | None:
+    """Job, renditions, outputs, event and delivery in one statement.
+
+    Returns the storage keys that the renditions have now (another job may have made one first), or None if the
+    claim was lost: then nothing was written.
+    """
+    rows = _COMPLETE.run(
+        session,
+        *(
+            job.id,
+            job.fence,
+            new_id(),
+            EventType.JOB_COMPLETED,
+            new_id(),
+            found,
+            sha256,
+            json.dumps(list(made)),
+        ),
+    )
+    return list(rows[0]["kept"] or []) if rows else None
+
+
+def fail(session: Session, job_id: uuid.UUID, fence: int, error: dict[str, Any]) -> bool:
+    """Terminal, with event and delivery. False: the claim was lost."""
+    return bool(_FAIL.run(session, job_id, fence, new_id(), EventType.JOB_FAILED, new_id(), error))

@@ -1,0 +1,18 @@
+"""Bytes that came in. SQLAlchemy."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pixmill_shared.database.models import Upload
+
+
+def add(session: Session, upload: Upload) -> None:
+    """The object must be complete: the row is what makes it usable."""
+    session.add(upload)
+
+
+def find(session: Session, project: str, upload_id: uuid.UUID) -> Upload | None:
+    """None also for another project's upload."""
+    return session.scalar(select(Upload).where(Upload.id == upload_id, Upload.project == project))

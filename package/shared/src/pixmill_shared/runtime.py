@@ -1,0 +1,85 @@
+"""Where a process is wired together: nothing else builds clients.
+
+Everything is built at first use, from the settings that it needs, and forgotten in a forked child.
+"""
+
+import os
+import random
+import socket
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pixmill_shared.database.engine import Database
+from pixmill_shared.egress import EgressClient
+from pixmill_shared.service.sealing import Sealer
+from pixmill_shared.settings.database import DatabaseSettings
+from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.process import PublicSettings
+from pixmill_shared.settings.secrets import SecretSettings
+from pixmill_shared.settings.storage import StorageSettings
+from pixmill_shared.settings.work import WorkSettings
+from pixmill_shared.storage import ObjectStore, open_store
+from pixmill_shared.storage.signing import FileUrlSigner
+
+
+@dataclass
+class Runtime:
+    """The clients of one process. ``threads`` is how many use the database at once."""
+
+    threads: int = 1
+    rng: random.Random = field(default_factory=random.SystemRandom)
+
+    @cached_property
+    def worker_name(self) -> str:
+        """Who claims: for people who read rows."""
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    @cached_property
+    def work(self) -> WorkSettings:
+        return WorkSettings.load()
+
+    @cached_property
+    def database(self) -> Database:
+        settings = DatabaseSettings.load()
+        size = max(1, min(self.threads, settings.pool_size))
+        return Database(
+            settings.url,
+            pool_size=size,
+            max_overflow=self.threads,
+            statement_timeout=settings.statement_timeout,
+        )
+
+    @cached_property
+    def storage_settings(self) -> StorageSettings:
+        return StorageSettings.load()
+
+    @cached_property
+    def signer(self) -> FileUrlSigner:
+        return FileUrlSigner(SecretSettings.load().keys)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        return Sealer(SecretSettings.load().keys)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        return open_store(self.storage_settings, self.signer, PublicSettings.load().base)
+
+    @cached_property
+    def egress(self) -> EgressClient:
+        return EgressClient(EgressSettings.load())
+
+
+_current = Runtime()
+
+
+def runtime() -> Runtime:
+    """This process' clients."""
+    return _current
+
+
+def start_runtime(threads: int = 1) -> Runtime:
+    """A fresh set, at the start of a process or of a forked child."""
+    global _current  # noqa: PLW0603 - one per process is the point
+    _current = Runtime(threads=threads)
+    return _current

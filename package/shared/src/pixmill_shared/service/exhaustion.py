@@ -1,0 +1,43 @@
+"""Work whose process died at each attempt: nobody is left to record the failure, so the dispatcher does."""
+
+import uuid
+
+from sqlalchemy.orm import Session
+
+from pixmill_shared.contract.codes import ErrorCode
+from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
+from pixmill_shared.contract.tasks import TaskName
+from pixmill_shared.database.models import Delivery, Job
+from pixmill_shared.domain.failures import error_document
+from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.repositories import dead_letters, deliveries, jobs
+
+_TASKS = {Stage.FETCH: TaskName.FETCH_SOURCE, Stage.RENDER: TaskName.RENDER_JOB}
+
+
+def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
+    """``failed`` with ``attempts_exhausted``, its event and webhook, and a dead letter."""
+    row = session.get_one(Job, job_id)
+    task, project, attempts = _TASKS[Stage(row.stage or "")], row.project, row.attempts
+    error = error_document(
+        ErrorCode.ATTEMPTS_EXHAUSTED,
+        f"The process that worked on it died {attempts} times; the last one silently.",
+    )
+    if jobs.fail(session, job_id, fence, error):
+        payload = dict(JobPayload(job_id=str(job_id)))
+        dead_letters.bury(session, project=project, task=task, payload=payload, error=error, attempts=attempts)
+
+
+def give_up_delivery(session: Session, delivery_id: uuid.UUID, fence: int) -> None:
+    """``failed``, and a dead letter."""
+    row = session.get_one(Delivery, delivery_id)
+    error = error_document(ErrorCode.ATTEMPTS_EXHAUSTED, "The notifier's process died at each try.")
+    if deliveries.abandon(session, delivery_id, fence, error):
+        dead_letters.bury(
+            session,
+            project=row.project,
+            task=TaskName.DELIVER_WEBHOOK,
+            payload=dict(DeliveryPayload(delivery_id=str(delivery_id))),
+            error=error,
+            attempts=row.attempts,
+        )

@@ -1,0 +1,65 @@
+"""How work is dispatched, claimed and bounded."""
+
+from pydantic import Field
+
+from pixmill_shared.settings.base import Settings
+
+
+class WorkSettings(Settings):
+    """Read by the dispatcher and by every process that claims work."""
+
+    redispatch_after: float = Field(
+        default=30,
+        gt=0,
+        validation_alias="PIXMILL_REDISPATCH_AFTER",
+        description="seconds a message may stay unclaimed",
+    )
+    lease: float = Field(
+        default=330,
+        gt=0,
+        validation_alias="PIXMILL_LEASE",
+        description="seconds a claim holds without a finish",
+    )
+    max_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        validation_alias="PIXMILL_MAX_ATTEMPTS",
+        description="claims of a stage before it fails",
+    )
+    window: int = Field(
+        default=32,
+        ge=1,
+        le=10_000,
+        validation_alias="PIXMILL_WINDOW",
+        description="published, unclaimed rows a queue",
+    )
+    poll: float = Field(
+        default=1.0,
+        gt=0,
+        validation_alias="PIXMILL_DISPATCH_POLL",
+        description="seconds between looks without a NOTIFY",
+    )
+
+
+class TaskLimitSettings(Settings):
+    """Of prefork workers; threads have a deadline on every call out instead."""
+
+    soft: int = Field(default=240, ge=1, validation_alias="PIXMILL_TASK_SOFT_TIME_LIMIT", description="seconds")
+    hard: int = Field(default=300, ge=1, validation_alias="PIXMILL_TASK_TIME_LIMIT", description="seconds")
+
+
+class ConcurrencySettings(Settings):
+    """How much each worker does at once; 0 is one process a core."""
+
+    imaging: int = Field(
+        default=0,
+        ge=0,
+        validation_alias="PIXMILL_IMAGING_CONCURRENCY",
+        description="processes; 0: one a core",
+    )
+    imaging_io: int = Field(default=8, ge=1, validation_alias="PIXMILL_IMAGING_IO_CONCURRENCY", description="threads")
+    notifier: int = Field(default=8, ge=1, validation_alias="PIXMILL_NOTIFIER_CONCURRENCY", description="threads")
+    worker: int = Field(
+        default=3, ge=3, validation_alias="PIXMILL_WORKER_CONCURRENCY", description="processes, at least 3"
+    )

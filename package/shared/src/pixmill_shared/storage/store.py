@@ -1,0 +1,74 @@
+"""The one protocol of all stores, and its errors.
+
+StorageError
+ |- ObjectNotFound        there is no object under the key
+ |- StorageUnavailable    the store did not answer, refused, or is full; may pass
+"""
+
+import datetime
+from collections.abc import AsyncIterable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pixmill_shared.contract.codes import ErrorCode
+from pixmill_shared.errors import PermanentError, TransientError
+
+
+class ObjectNotFound(PermanentError):
+    """The object was deleted, or never finished."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.SOURCE_NOT_FOUND, "The stored bytes of the source are gone.")
+
+
+class StorageUnavailable(TransientError):
+    """The cause is chained; it may name buckets and hosts, so it is logged but never shown."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.STORAGE_UNAVAILABLE, "The storage did not answer; pixmill tries again.")
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """``size`` in bytes; ``modified`` in UTC."""
+
+    key: str
+    size: int
+    modified: datetime.datetime
+
+
+class ObjectStore(Protocol):
+    """Keys are relative, ``/``-separated, without ``.`` or ``..``. Every write is atomic: a reader sees all or nothing.
+
+    All methods raise StorageUnavailable; reads raise ObjectNotFound.
+    """
+
+    def put(self, key: str, data: bytes, media_type: str) -> None:
+        """Write or replace one object."""
+
+    def put_stream(self, key: str, chunks: Iterable[bytes], media_type: str) -> None:
+        """Write in constant memory. An error raised by ``chunks`` comes out as it is, and nothing is written."""
+
+    async def put_stream_async(self, key: str, chunks: AsyncIterable[bytes], media_type: str) -> None:
+        """As ``put_stream``, for the API."""
+
+    def get(self, key: str) -> bytes:
+        """The whole object in memory: sources are bounded by a limit of their own."""
+
+    def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Bytes ``start`` to ``end`` (exclusive), in chunks."""
+
+    def head(self, key: str) -> ObjectInfo:
+        """Size and time, without the bytes."""
+
+    def exists(self, key: str) -> bool:
+        """Whether a whole object is there."""
+
+    def delete(self, key: str) -> None:
+        """Remove; absent is fine."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects below ``prefix``, in no particular order."""
+
+    def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
+        """A URL that a browser can open until ``expires_at``."""

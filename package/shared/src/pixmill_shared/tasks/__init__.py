@@ -1,0 +1,5 @@
+"""Shared's own tasks; this module is shared's entry point in ``pixmill.tasks``."""
+
+from pixmill_shared.tasks import monitoring
+
+__all__ = ["monitoring"]
