@@ -47,7 +47,7 @@ check: install ## ruff, mypy strict, import contracts, drift tests, Dockerfiles,
 	$(BIN)/lint-imports
 
 lock: install ## renew requirements.lock and the images' locks (hashes, no addresses)
-	$(BIN)/python package/lock.py
+	$(BIN)/python tools/lock.py $(ARGS)
 
 fmt: install ## format and mend what ruff can
 	$(BIN)/ruff format .
