@@ -3,6 +3,8 @@
 import typer
 
 from pixmill.commands.env import env
+from pixmill.commands.keys import keys
+from pixmill.commands.migrate import migrate
 from pixmill.commands.up import up
 
 app = typer.Typer(
@@ -14,6 +16,8 @@ app = typer.Typer(
 
 app.command()(up)
 app.command()(env)
+app.command()(migrate)
+app.add_typer(keys)
 
 
 @app.callback()

@@ -7,6 +7,9 @@ PixmillError (pixmill_shared)
      |- MissingServerError      a server's binary is not installed
      |- ProcessFailedError      a process failed for good: it keeps dying, or never became ready
      |- StopRequestedError      the start was interrupted on request; not a failure
+ |- DatabaseUnreachableError    DATABASE_URL names no server that answers, or the login is wrong
+ |- SchemaMissingError          the database has no tables yet
+ |- InvalidOptionError          an option of the command line has a value that cannot be
 """
 
 from pixmill_shared.errors import PixmillError
@@ -34,3 +37,25 @@ class ProcessFailedError(StackError):
 
 class StopRequestedError(StackError):
     """Stop was asked for while the stack was still starting."""
+
+
+class DatabaseUnreachableError(PixmillError):
+    """The database did not answer, or refused the login."""
+
+    def __init__(self, cause: Exception) -> None:
+        first = str(getattr(cause, "orig", cause)).strip().splitlines()[0]
+        super().__init__(f"the database does not answer: {first}. Is DATABASE_URL right, and the server running?")
+
+
+class SchemaMissingError(PixmillError):
+    """The migrations have not run."""
+
+    def __init__(self) -> None:
+        super().__init__("the database has no tables of pixmill yet. Run: pixmill migrate")
+
+
+class InvalidOptionError(PixmillError):
+    """``rule`` says what the option takes."""
+
+    def __init__(self, option: str, rule: str) -> None:
+        super().__init__(f"{option} {rule}.")

@@ -67,6 +67,15 @@ def find_postgres(user: ServerUser | None) -> Path:
     return reachable_binary(user, tree / "bin" / "postgres", package.parent, trees, version)
 
 
+def has_cluster(directory: Path) -> bool:
+    """Was a database made in this directory of a `PostgresServer`?"""
+    return (_cluster_in(directory) / "PG_VERSION").exists()
+
+
+def _cluster_in(directory: Path) -> Path:
+    return directory / f"postgres-{_MAJOR}"
+
+
 class PostgresServer:
     """``directory`` holds the cluster and belongs to ``user``."""
 
@@ -75,7 +84,7 @@ class PostgresServer:
     ) -> None:
         self._binary = binary
         self._directory = directory
-        self._cluster = directory / f"postgres-{_MAJOR}"
+        self._cluster = _cluster_in(directory)
         self._credentials = credentials
         self._user = user
         self.port = port
@@ -94,18 +103,16 @@ class PostgresServer:
         """For migrations: owns the schema."""
         return self._url("migrate", self._credentials.postgres_migrate)
 
-    def is_new(self) -> bool:
-        return not (self._cluster / "PG_VERSION").exists()
-
     def prepare(self) -> None:
         """Make the cluster at the first start, write the configuration, remove what a killed server left.
 
         Raises DataDirError when the cluster is another user's: Postgres would refuse it.
         """
-        if not self.is_new():
+        known = has_cluster(self._directory)
+        if known:
             self._refuse_foreign()
         private_directory(self._directory, self._user)
-        if self.is_new():
+        if not known:
             self._initialise()
         private_file(self._cluster / "pixmill.conf", _CONFIGURATION.format(port=self.port), self._user)
         _remove_stale_lock(self._cluster / "postmaster.pid")

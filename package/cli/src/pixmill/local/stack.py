@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from pixmill.errors import DataDirError, StopRequestedError
+from pixmill.errors import DataDirError, StackError, StopRequestedError
 from pixmill.local import environment, ports, postgres, privileges, redis
 from pixmill.local.child import ProcessSpec
 from pixmill.local.credentials import FILE_NAME, Credentials
@@ -56,6 +56,7 @@ class LocalStack:
         self._policy = policy
         self._user = privileges.server_user()
         self._resources = ExitStack()
+        self._database: postgres.PostgresServer | None = None
         self._supervisor: Supervisor | None = None
         self._stop_requested = False
 
@@ -98,6 +99,13 @@ class LocalStack:
         return self._supervisor.pids() if self._supervisor is not None else {}
 
     @property
+    def database(self) -> postgres.PostgresServer:
+        """The embedded Postgres, of a stack that was started: its owner's URL, and the superuser's connection."""
+        if self._database is None:
+            raise StackError("The stack was not started.")
+        return self._database
+
+    @property
     def urls(self) -> dict[str, str]:
         """Where each process of the plan answers: the API, Flower, and the health ports by name."""
         host = probe_host(self.bind)
@@ -130,6 +138,7 @@ class LocalStack:
         state = self.data.read_state()
         self.server_directory = privileges.server_directory(self.data.path, self._user, state.get("server_directory"))
         database, broker, credentials = self._servers(state)
+        self._database = database
         addresses = environment.Addresses(database.app_url, database.migrate_url, broker.url)
         variables = environment.process_variables(self._given, addresses, credentials, self.data, self.plan)
         self.environment = environment.variables_for_shell(variables, addresses)
@@ -140,21 +149,16 @@ class LocalStack:
         return [*servers, *ProcessTable(variables, addresses.migrate_url, self.plan, self.data.run).groups()]
 
     def _servers(self, state: dict[str, object]) -> tuple[postgres.PostgresServer, redis.RedisServer, Credentials]:
-        had_credentials = (self.data.path / FILE_NAME).exists()
-        credentials = Credentials.load_or_create(self.data.path)
-        postgres_port, redis_port = self._server_ports(state)
-        database = postgres.PostgresServer(
-            postgres.find_postgres(self._user),
-            self.server_directory / "postgres",
-            postgres_port,
-            credentials,
-            self._user,
-        )
-        if not had_credentials and not database.is_new():
+        database_directory = self.server_directory / "postgres"
+        if postgres.has_cluster(database_directory) and not (self.data.path / FILE_NAME).exists():
             raise DataDirError(
                 f"{self.data.path / FILE_NAME} is gone, and without its passwords the database in "
-                f"{self.server_directory} cannot be opened. Bring it back, or start with an empty --data-dir."
+                f"{database_directory} cannot be opened. Bring it back, or start with an empty --data-dir."
             )
+        credentials = Credentials.load_or_create(self.data.path)
+        postgres_port, redis_port = self._server_ports(state)
+        found_postgres = postgres.find_postgres(self._user)
+        database = postgres.PostgresServer(found_postgres, database_directory, postgres_port, credentials, self._user)
         found = redis.find_redis(self._user, self._given.get("PATH"))
         broker = redis.RedisServer(found, self.server_directory / "redis", redis_port, credentials, self._user)
         elsewhere = None if self.server_directory == self.data.path else str(self.server_directory)

@@ -1,0 +1,88 @@
+"""Directories that a server which runs as nobody can enter, and processes to supervise."""
+
+import io
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pixmill.local.child import ProcessSpec
+from pixmill.local.logs import LogSink
+from pixmill.local.ports import choose_free
+from pixmill.local.probes import http_ready
+
+FAKE = Path(__file__).with_name("fake_process.py")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Not pytest's own: that one is 0700 root, and root's servers are not root."""
+    directory = Path(tempfile.mkdtemp(prefix="pixmill-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@dataclass
+class Fakes:
+    """Makes specs of fake processes, and reads what these wrote about themselves."""
+
+    directory: Path
+    log: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def sink(self) -> LogSink:
+        return LogSink(self.log)
+
+    def spec(self, name: str, *options: str, grace: float = 10, start_timeout: float = 20) -> ProcessSpec:
+        port = choose_free("127.0.0.1")
+        argv = (sys.executable, "-S", str(FAKE), str(self.directory / "journal"), name, str(port), *options)
+        return ProcessSpec(
+            name,
+            argv,
+            {},
+            self.directory,
+            lambda: http_ready("127.0.0.1", port, "/health/ready"),
+            grace=grace,
+            start_timeout=start_timeout,
+        )
+
+    def job(self, name: str, code: str) -> ProcessSpec:
+        """A process with one job."""
+        return ProcessSpec(name, (sys.executable, "-S", "-c", code), {}, self.directory, ready=None)
+
+    def events(self, *kinds: str) -> list[tuple[str, str, int]]:
+        lines = (self.directory / "journal").read_text().splitlines()
+        parsed = [(kind, name, int(pid)) for kind, name, pid in map(str.split, lines)]
+        return [event for event in parsed if not kinds or event[0] in kinds]
+
+    def pids(self) -> set[int]:
+        return {pid for _, _, pid in self.events("started", "grandchild")}
+
+
+@pytest.fixture
+def fakes(tmp_path: Path) -> Fakes:
+    return Fakes(tmp_path)
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie is dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Does it become true within the time?"""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
