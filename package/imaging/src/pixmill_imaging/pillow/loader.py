@@ -1,5 +1,6 @@
 """The loader that is always there: ``Image.draft`` lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size."""
 
+import contextlib
 import io
 from typing import Final
 
@@ -21,7 +22,7 @@ from pixmill_imaging.domain.loader import Header
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.colour import resizable, to_srgb
-from pixmill_imaging.pillow.decoding import decoding
+from pixmill_imaging.pillow.decoding import DECODER_ERRORS, decoding
 
 #: Pillow's names; an MPO is a JPEG with more pictures behind it, and its first one is read as any JPEG.
 _FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat}
@@ -48,7 +49,7 @@ class PillowLoader:
         """Read the header; see ``domain.loader.Loader``."""
         with decoding():
             image = Image.open(io.BytesIO(data), formats=(_FORMATS[source_format],))
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            orientation = _orientation(image)
         stored = Size(*image.size)
         size = Size(stored.height, stored.width) if orientation in _SIDEWAYS else stored
         return PillowSource(image, Header(source_format, size), orientation)
@@ -76,6 +77,21 @@ class PillowSource:
         upright = canvas.transpose(turn) if turn is not None else canvas
         upright.info = {}
         return upright
+
+
+def _orientation(image: Image.Image) -> int:
+    """From 1 to 8, 1 if there is none that can be read.
+
+    ``getexif`` of a PNG decodes the whole picture to look behind it, and this is before the limits: so only what
+    stood before the pixels is looked at. A TIFF has it among its own tags.
+    """
+    with contextlib.suppress(*DECODER_ERRORS):
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            return int(image.tag_v2.get(ExifTags.Base.Orientation, 1))
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(ExifTags.Base.Orientation, 1))
+    return 1
 
 
 def _downscale(image: Image.Image, size: Size, box: tuple[float, float, float, float] | None) -> Image.Image:

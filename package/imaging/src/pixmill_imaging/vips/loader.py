@@ -7,6 +7,7 @@ from typing import Final
 import pyvips
 
 from pixmill_imaging.domain.geometry import Size
+from pixmill_imaging.domain.jpeg import has_end
 from pixmill_imaging.domain.loader import Header
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.canvas import Canvas, canvas_from_pixels
@@ -24,12 +25,17 @@ _PROFILE: Final = "icc-profile-data"
 #: The strictest level but for warnings: a file that ends too early is an error, not a grey half.
 _FAIL_ON: Final = "error"
 
+_DAMAGED: Final = "The image is damaged or incomplete."
+
 
 class VipsLoader:
     name = "vips"
 
     def open(self, data: bytes, source_format: SourceFormat) -> "VipsSource":
         """Read the header; see ``domain.loader.Loader``."""
+        if source_format is SourceFormat.JPEG and not has_end(data):
+            # libvips sees this only if the rows that are missing count at the size that is wanted.
+            raise PermanentError(ErrorCode.UNDECODABLE, _DAMAGED)
         with _decoding():
             image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on=_FAIL_ON)
             orientation = image.get("orientation") if image.get_typeof("orientation") else 1
@@ -78,4 +84,4 @@ def _decoding() -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
-        raise PermanentError(ErrorCode.UNDECODABLE, "The image is damaged or incomplete.") from error
+        raise PermanentError(ErrorCode.UNDECODABLE, _DAMAGED) from error
