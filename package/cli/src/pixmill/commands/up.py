@@ -11,16 +11,17 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from pixmill.commands.failing import exit_on_error
 from pixmill.commands.options import DataDirOption
 from pixmill.errors import StopRequestedError
 from pixmill.local.ports import PortPlan
 from pixmill.local.stack import LocalStack
 from pixmill.settings import base_port, default_data_dir, process_environment
-from pixmill_shared.errors import PixmillError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+@exit_on_error("up")
 def up(
     data_dir: DataDirOption = None,
     port: Annotated[
@@ -30,27 +31,20 @@ def up(
     """Start everything on this machine: Postgres, Redis, workers, beat, Flower, API. Ctrl-C stops it."""
     console = Console(highlight=False, soft_wrap=True)
     environ = process_environment()
+    stack = LocalStack(
+        data_dir or default_data_dir(environ),
+        PortPlan.from_base(port if port is not None else base_port(environ)),
+        environ=environ,
+        log=sys.stdout,
+        colour=console.is_terminal and not console.no_color,
+    )
+    _stop_on_signals(stack)
     try:
-        stack = LocalStack(
-            data_dir or default_data_dir(environ),
-            PortPlan.from_base(port if port is not None else base_port(environ)),
-            environ=environ,
-            log=sys.stdout,
-            colour=console.is_terminal and not console.no_color,
-        )
-        _stop_on_signals(stack)
-        _run(stack, console)
-    except StopRequestedError:
+        with stack:
+            console.print(_summary(stack))
+            stack.wait()
+    except StopRequestedError:  # Ctrl-C before all was ready: done as asked
         return
-    except PixmillError as error:
-        typer.secho(f"pixmill up: {error}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from None
-
-
-def _run(stack: LocalStack, console: Console) -> None:
-    with stack:
-        console.print(_summary(stack))
-        stack.wait()
 
 
 def _stop_on_signals(stack: LocalStack) -> None:
