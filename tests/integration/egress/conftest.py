@@ -37,7 +37,7 @@ def connects() -> Iterator[list[str]]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """``serve(handler, host=…, tls=…, greeting=…)`` starts a Server that is stopped at the end."""
+    """``serve(handler, host=…, tls=…, reads=…)`` starts a Server that is stopped at the end."""
     servers: list[Server] = []
 
     def start(handler: Handler, **options: Any) -> Server:

@@ -37,13 +37,13 @@ Handler = Callable[[Conversation], None]
 class Server:
     """Accepts on a free port until ``stop``; ``accepts`` counts connections, ``seen`` the requests.
 
-    ``greeting`` is sent to whoever connects, before anything is read.
+    ``reads=False`` calls the handler at once, with an empty request.
     """
 
     handler: Handler
     host: str = "127.0.0.1"
     tls: ssl.SSLContext | None = None
-    greeting: bytes = b""
+    reads: bool = True
     accepts: int = 0
     seen: list[Conversation] = field(default_factory=list)
 
@@ -84,8 +84,7 @@ class Server:
         try:
             if self.tls:
                 sock = self.tls.wrap_socket(raw, server_side=True)
-            sock.sendall(self.greeting)
-            conversation = self._read(sock)
+            conversation = self._read(sock) if self.reads else Conversation(sock, "", b"", self._stopping)
             self.seen.append(conversation)
             self.handler(conversation)
         except OSError:

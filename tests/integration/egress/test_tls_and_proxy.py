@@ -49,7 +49,7 @@ def test_certificate_of_an_unknown_authority_is_refused(serve, authority) -> Non
 
 
 def test_server_that_speaks_no_tls_is_unreachable(serve) -> None:
-    server = serve(stall, greeting=b"220 mail.test ESMTP\r\n")
+    server = serve(drip(b"220 mail.test ESMTP\r\n"), reads=False)
     with pytest.raises(SourceUnreachable, match="TLS handshake failed"):
         fetch(client(allow="127.0.0.1"), f"https://127.0.0.1:{server.port}/")
 
@@ -66,6 +66,14 @@ def test_deadline_ends_a_stalled_handshake() -> None:
     started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(SourceTimeout):
         fetch(client(allow="127.0.0.1"), f"https://127.0.0.1:{listener.getsockname()[1]}/", deadline=0.4)
+    assert time.monotonic() - started < 1.5
+
+
+def test_deadline_ends_a_handshake_that_drips_inside_one_record(serve) -> None:
+    server = serve(drip(b"\x16\x03\x03\x40\x00"), reads=False)  # a record of 16 KiB begins
+    started = time.monotonic()
+    with pytest.raises(SourceTimeout):
+        fetch(client(allow="127.0.0.1"), f"https://127.0.0.1:{server.port}/", deadline=0.6)
     assert time.monotonic() - started < 1.5
 
 

@@ -69,6 +69,19 @@ def test_total_deadline_ends_a_server_that_never_finishes(handler: Handler, serv
     assert "s3cret" not in str(caught.value)
 
 
+def test_late_read_gets_only_what_is_left_of_the_deadline(serve) -> None:
+    def late(conversation: Conversation) -> None:
+        conversation.send(HEAD)
+        conversation.stopping.wait(0.8)
+        conversation.send(b"X-Late: 1\r\n")
+        conversation.stopping.wait(30)
+
+    started = time.monotonic()
+    with pytest.raises(SourceTimeout):
+        fetch(client(allow="127.0.0.1"), serve(late).url(), deadline=1.0)
+    assert time.monotonic() - started < 1.6
+
+
 def test_total_deadline_covers_all_redirects_together(serve) -> None:
     def slowly_elsewhere(conversation: Conversation) -> None:
         conversation.stopping.wait(0.25)
