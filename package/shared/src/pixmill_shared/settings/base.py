@@ -33,7 +33,11 @@ class Settings(BaseSettings):
 class RuntimeSettings(Settings):
     """Is this a production process? Production (the default) refuses placeholder secrets."""
 
-    env: Environment = Field(default=Environment.PRODUCTION, validation_alias="PIXMILL_ENV")
+    env: Environment = Field(
+        default=Environment.PRODUCTION,
+        validation_alias="PIXMILL_ENV",
+        description="production, development or test; production refuses placeholder secrets",
+    )
 
 
 def is_production() -> bool:

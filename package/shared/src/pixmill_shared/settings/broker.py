@@ -16,10 +16,12 @@ class BrokerSettings(Settings):
         description="redis://[:password@]host:port/db; default of broker and results; limits and live progress",
     )
     broker: SecretStr = Field(
-        default=SecretStr(""), validation_alias="CELERY_BROKER_URL", description="default: REDIS_URL"
+        default=SecretStr(""), validation_alias="CELERY_BROKER_URL", description="URL of the broker, if not REDIS_URL"
     )
     results: SecretStr = Field(
-        default=SecretStr(""), validation_alias="CELERY_RESULT_BACKEND", description="default: REDIS_URL"
+        default=SecretStr(""),
+        validation_alias="CELERY_RESULT_BACKEND",
+        description="URL of the results, if not REDIS_URL",
     )
     timezone: str = Field(
         default="UTC", validation_alias="CELERY_TIMEZONE", description="IANA zone of daily schedule entries"

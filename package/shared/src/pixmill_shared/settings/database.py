@@ -29,10 +29,18 @@ class DatabaseSettings(Settings):
         validation_alias="DATABASE_URL",
         description="postgresql://user:password@host:port/name",
     )
-    host: str = Field(default="", validation_alias="DB_HOST", description="host, or host:port")
+    host: str = Field(
+        default="",
+        validation_alias="DB_HOST",
+        description="host, or host:port; used with the next three where DATABASE_URL is empty",
+    )
     name: str = Field(default="pixmill", validation_alias="DB_NAME", description="database name")
-    user: str = Field(default="app", validation_alias="DB_USER", description="role with DML only")
-    password: SecretStr = Field(default=SecretStr(""), validation_alias="DB_PASSWORD", description="its password")
+    user: str = Field(
+        default="app", validation_alias="DB_USER", description="role that reads and writes rows and owns nothing"
+    )
+    password: SecretStr = Field(
+        default=SecretStr(""), validation_alias="DB_PASSWORD", description="password of DB_USER"
+    )
     pool_size: int = Field(
         default=5,
         ge=1,
@@ -40,7 +48,10 @@ class DatabaseSettings(Settings):
         description="connections kept by a threaded process",
     )
     statement_timeout: int = Field(
-        default=30, ge=1, validation_alias="PIXMILL_DB_STATEMENT_TIMEOUT", description="seconds"
+        default=30,
+        ge=1,
+        validation_alias="PIXMILL_DB_STATEMENT_TIMEOUT",
+        description="seconds that a statement may take",
     )
 
     @model_validator(mode="after")

@@ -8,13 +8,15 @@ from pixmill_shared.settings.base import Settings
 class ListenSettings(Settings):
     """Of the API, and of every other process' health port."""
 
-    bind: str = Field(default="127.0.0.1", validation_alias="PIXMILL_BIND", description="address; images set 0.0.0.0")
+    bind: str = Field(
+        default="127.0.0.1", validation_alias="PIXMILL_BIND", description="address to listen on; images set 0.0.0.0"
+    )
     port: int = Field(
         default=8000,
         ge=0,
         le=65535,
         validation_alias="PIXMILL_PORT",
-        description="this process' API or health port",
+        description="this process' API or health port; images set one each, `pixmill up` counts on from it",
     )
 
 

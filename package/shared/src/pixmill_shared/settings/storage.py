@@ -13,21 +13,28 @@ class StorageSettings(Settings):
     url: str = Field(
         default="",
         validation_alias="PIXMILL_STORAGE_URL",
-        description="file:///dir, s3://bucket/prefix, gs://…, az://…",
+        description="where objects are: file:///dir, s3://bucket/prefix, gs://… or az://…",
     )
     aws_access_key_id: SecretStr = Field(
-        default=SecretStr(""), validation_alias="AWS_ACCESS_KEY_ID", description="of the s3:// bucket"
+        default=SecretStr(""), validation_alias="AWS_ACCESS_KEY_ID", description="access key of the s3:// bucket"
     )
     aws_secret_access_key: SecretStr = Field(
-        default=SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY", description="of the s3:// bucket"
+        default=SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY", description="secret key of the s3:// bucket"
     )
-    aws_region: str = Field(default="us-east-1", validation_alias="AWS_REGION", description="of the s3:// bucket")
+    aws_region: str = Field(
+        default="us-east-1", validation_alias="AWS_REGION", description="region of the s3:// bucket"
+    )
     aws_endpoint_url: str = Field(
         default="",
         validation_alias="AWS_ENDPOINT_URL",
-        description="of an S3-compatible server; empty: AWS itself",
+        description="URL of an S3-compatible server; empty: AWS itself",
     )
-    timeout: int = Field(default=30, ge=1, validation_alias="PIXMILL_STORAGE_TIMEOUT", description="seconds a request")
+    timeout: int = Field(
+        default=30,
+        ge=1,
+        validation_alias="PIXMILL_STORAGE_TIMEOUT",
+        description="seconds for one request to the bucket",
+    )
     url_ttl: int = Field(
         default=3600,
         ge=1,

@@ -32,21 +32,31 @@ class WorkSettings(Settings):
         ge=1,
         le=10_000,
         validation_alias="PIXMILL_WINDOW",
-        description="published, unclaimed rows a queue",
+        description="published, unclaimed messages that a queue may hold",
     )
     poll: float = Field(
         default=1.0,
         gt=0,
         validation_alias="PIXMILL_DISPATCH_POLL",
-        description="seconds between looks without a NOTIFY",
+        description="seconds between looks for due work without a NOTIFY",
     )
 
 
 class TaskLimitSettings(Settings):
     """Of prefork workers; threads have a deadline on every call out instead."""
 
-    soft: int = Field(default=240, ge=1, validation_alias="PIXMILL_TASK_SOFT_TIME_LIMIT", description="seconds")
-    hard: int = Field(default=300, ge=1, validation_alias="PIXMILL_TASK_TIME_LIMIT", description="seconds")
+    soft: int = Field(
+        default=240,
+        ge=1,
+        validation_alias="PIXMILL_TASK_SOFT_TIME_LIMIT",
+        description="seconds after which a task is told to end",
+    )
+    hard: int = Field(
+        default=300,
+        ge=1,
+        validation_alias="PIXMILL_TASK_TIME_LIMIT",
+        description="seconds after which its process is killed",
+    )
 
 
 class ConcurrencySettings(Settings):
@@ -56,10 +66,17 @@ class ConcurrencySettings(Settings):
         default=0,
         ge=0,
         validation_alias="PIXMILL_IMAGING_CONCURRENCY",
-        description="processes; 0: one a core",
+        description="processes that render; 0: one a core",
     )
-    imaging_io: int = Field(default=8, ge=1, validation_alias="PIXMILL_IMAGING_IO_CONCURRENCY", description="threads")
-    notifier: int = Field(default=8, ge=1, validation_alias="PIXMILL_NOTIFIER_CONCURRENCY", description="threads")
+    imaging_io: int = Field(
+        default=8, ge=1, validation_alias="PIXMILL_IMAGING_IO_CONCURRENCY", description="threads that fetch"
+    )
+    notifier: int = Field(
+        default=8, ge=1, validation_alias="PIXMILL_NOTIFIER_CONCURRENCY", description="threads that deliver webhooks"
+    )
     worker: int = Field(
-        default=3, ge=3, validation_alias="PIXMILL_WORKER_CONCURRENCY", description="processes, at least 3"
+        default=3,
+        ge=3,
+        validation_alias="PIXMILL_WORKER_CONCURRENCY",
+        description="processes of the general worker, at least 3",
     )
