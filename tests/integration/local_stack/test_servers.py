@@ -180,6 +180,29 @@ def test_a_lock_file_whose_process_is_something_else_by_now_does_not_block_postg
             other.kill()
 
 
+def test_servers_that_a_killed_stack_left_are_ended_before_new_ones_start(place: Path) -> None:
+    data = place / 'data "quoted"'
+    with running(data) as stack:
+        argvs = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in stack.pids().values()]
+        directory, binary = stack.server_directory, os.readlink(f"/proc/{stack.pids()['redis']}/exe")
+    assert len(argvs) == 2
+    nobody = privileges.server_user()
+    user = None if nobody is None else nobody.uid
+    postgres = [part.decode() for part in argvs[0].split(b"\0") if part]
+    commands = [postgres, [binary, str(directory / "redis" / "redis.conf")]]
+    left = [subprocess.Popen(c, user=user, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for c in commands]
+    try:
+        assert eventually((directory / "redis" / "redis.pid").exists)
+        assert eventually(lambda: answers(stack.environment["DATABASE_URL"]))
+        with running(data) as again:
+            assert [process.wait(10) for process in left] == [0, 0]
+            assert answers(again.environment["DATABASE_URL"])
+    finally:
+        for process in left:
+            process.kill()
+            process.communicate()
+
+
 def test_stopping_leaves_no_process(place: Path) -> None:
     with running(place / "data") as stack:
         pids = set(stack.pids().values()) | children_of(stack.pids()["postgres"])

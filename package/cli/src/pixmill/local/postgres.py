@@ -8,11 +8,13 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 from pixmill.errors import DataDirError, MissingServerError, StackError
 from pixmill.local.credentials import Credentials
+from pixmill.local.orphans import end_orphan
 from pixmill.local.privileges import (
     ServerUser,
     private_directory,
@@ -115,7 +117,7 @@ class PostgresServer:
         if not known:
             self._initialise()
         private_file(self._cluster / "pixmill.conf", _CONFIGURATION.format(port=self.port), self._user)
-        _remove_stale_lock(self._cluster / "postmaster.pid")
+        end_orphan(self._cluster / "postmaster.pid", (str(self._cluster),), signal.SIGINT)
 
     async def ready(self) -> bool:
         """Does it answer, and has it its roles and database? They are made here, so that ready means usable.
@@ -217,18 +219,3 @@ class _Connection:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
-
-
-def _remove_stale_lock(lock: Path) -> None:
-    """Remove the lock file of a server that was killed, if its process id belongs to something else by now.
-
-    Postgres itself removes one whose process is gone, but in a container, where ids are small and come again,
-    any other process of the same user with that id would keep it from starting.
-    """
-    try:
-        process = int(lock.read_text().split("\n", 1)[0])
-        command = Path(f"/proc/{process}/cmdline").read_bytes()
-    except (OSError, ValueError):  # no lock, no such process, or a system without /proc: Postgres decides
-        return
-    if b"postgres" not in command:
-        lock.unlink(missing_ok=True)

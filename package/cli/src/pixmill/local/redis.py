@@ -9,11 +9,13 @@ import importlib.metadata
 import importlib.util
 import re
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixmill.errors import MissingServerError
 from pixmill.local.credentials import Credentials
+from pixmill.local.orphans import end_orphan
 from pixmill.local.privileges import ServerUser, private_directory, private_file, reachable_binary, run_as
 
 _OLDEST_MAJOR = 7
@@ -28,6 +30,7 @@ port {port}
 protected-mode yes
 requirepass {password}
 dir {directory}
+pidfile {pid_file}
 daemonize no
 logfile ""
 loglevel notice
@@ -115,12 +118,21 @@ class RedisServer:
     def _configuration(self) -> Path:
         return self._directory / "redis.conf"
 
+    @property
+    def _pid_file(self) -> Path:
+        return self._directory / "redis.pid"
+
     def prepare(self) -> None:
         """Make the directories and write the configuration, which holds the password: 0600."""
         for directory in (self._directory, self._data):
             private_directory(directory, self._user)
-        quoted = '"' + str(self._data).replace("\\", "\\\\").replace('"', '\\"') + '"'
-        content = _CONFIGURATION.format(port=self.port, password=self._password, directory=quoted)
+        end_orphan(self._pid_file, (str(self._configuration), "-server 127.0.0.1:"), signal.SIGTERM)
+        content = _CONFIGURATION.format(
+            port=self.port,
+            password=self._password,
+            directory=_quoted(self._data),
+            pid_file=_quoted(self._pid_file),
+        )
         private_file(self._configuration, content, self._user)
 
     async def ready(self) -> bool:
@@ -138,3 +150,7 @@ class RedisServer:
         finally:
             writer.close()
         return answers == [b"+OK\r\n", b"+PONG\r\n"]
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
