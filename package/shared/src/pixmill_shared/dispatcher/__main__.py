@@ -11,10 +11,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pixmill_shared.celery_app import app
+from pixmill_shared.dispatcher import metrics
 from pixmill_shared.dispatcher.dispatch import Dispatcher
 from pixmill_shared.dispatcher.wakeups import Wakeups
 from pixmill_shared.errors import ConfigurationError
-from pixmill_shared.observability import metrics
 from pixmill_shared.observability.health import HealthServer, Pulse
 from pixmill_shared.observability.logs import configure_logging, get_logger
 from pixmill_shared.plumbing.processes import check_broker

@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from pixmill_shared.dispatcher import metrics
 from pixmill_shared.dispatcher.kinds import KINDS, Kind
-from pixmill_shared.observability import metrics
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories.work import Due
 from pixmill_shared.runtime import Runtime
@@ -53,7 +53,7 @@ class Dispatcher:
                     task.value,
                     kwargs=payload,
                     queue=row.queue,
-                    producer=batch,
+                    producer=producer,
                     ignore_result=True,
                     retry=False,
                 )
@@ -62,8 +62,9 @@ class Dispatcher:
         settings, table = self._settings, kind.work.table
         kind.work.ripen(session)
         lost = kind.work.forget_lost(session, kind.queues, settings.redispatch_after)
-        expired = kind.work.expire_leases(session, settings.max_attempts)
-        for row in kind.work.exhausted(session, settings.max_attempts):
+        most = kind.max_attempts or settings.max_attempts
+        expired = kind.work.expire_leases(session, most)
+        for row in kind.work.exhausted(session, most):
             kind.give_up(session, row["id"], row["fence"])
             log.error("attempts exhausted", table=table, id=str(row["id"]))
         if lost:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.contract.tasks import TaskName
+from pixmill_shared.domain.backoff import WEBHOOK_SCHEDULE
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.repositories import deliveries, jobs
 from pixmill_shared.repositories.work import Due, WorkTable
@@ -18,12 +19,13 @@ from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job
 
 @dataclass(frozen=True)
 class Kind:
-    """One table of work."""
+    """One table of work. ``max_attempts`` None: PIXMILL_MAX_ATTEMPTS."""
 
     work: WorkTable
     queues: tuple[QueueName, ...]
     message: Callable[[Due], tuple[TaskName, dict[str, Any]]]
     give_up: Callable[[Session, uuid.UUID, int], None]
+    max_attempts: int | None = None
 
 
 _STAGE_TASKS: Final = {Stage.FETCH: TaskName.FETCH_SOURCE, Stage.RENDER: TaskName.RENDER_JOB}
@@ -39,5 +41,11 @@ def _delivery_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
 
 KINDS: Final = (
     Kind(jobs.WORK, (QueueName.FETCH, *RENDER_QUEUES.values()), _job_message, give_up_job),
-    Kind(deliveries.WORK, (QueueName.NOTIFIER, QueueName.NOTIFIER_RETRY), _delivery_message, give_up_delivery),
+    Kind(
+        deliveries.WORK,
+        (QueueName.NOTIFIER, QueueName.NOTIFIER_RETRY),
+        _delivery_message,
+        give_up_delivery,
+        max_attempts=len(WEBHOOK_SCHEDULE) + 1,
+    ),
 )

@@ -35,7 +35,15 @@ def configure_logging(process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpcore", "celery.app.trace", "celery.worker.strategy", "alembic"):
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "celery.app.trace",
+        "celery.worker.strategy",
+        "celery.beat",
+        "alembic",
+        "pyvips",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

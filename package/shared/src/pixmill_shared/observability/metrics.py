@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 TASKS: Final = Counter("pixmill_tasks_total", "Tasks that ended in this worker", ["task", "outcome"])
 TASK_SECONDS: Final = Histogram(
@@ -11,7 +11,3 @@ TASK_SECONDS: Final = Histogram(
     ["task"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
-DISPATCHED: Final = Counter("pixmill_dispatched_total", "Messages published by this dispatcher", ["queue"])
-REDISPATCHED: Final = Counter("pixmill_redispatched_total", "Rows whose message was lost", ["table"])
-LEASES_EXPIRED: Final = Counter("pixmill_leases_expired_total", "Claims whose worker went silent", ["table"])
-BROKER_UP: Final = Gauge("pixmill_dispatcher_broker_up", "1 while the dispatcher can publish")

@@ -13,11 +13,19 @@ from pixmill_shared.observability import metrics
 class CountingRequest(Request):
     """Runs in the worker's main process, so one registry counts for all children."""
 
-    def on_success(self, failed__retval__runtime: tuple[bool, Any, float], **kwargs: Any) -> Any:
-        failed, _, runtime = failed__retval__runtime
-        metrics.TASKS.labels(task=self.name, outcome="failed" if failed else "succeeded").inc()
-        metrics.TASK_SECONDS.labels(task=self.name).observe(runtime)
-        return super().on_success(failed__retval__runtime, **kwargs)
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Celery derives a class from this one for each task, whose on_success does not call ours.
+        super().__init_subclass__(**kwargs)
+        celerys = cls.on_success
+
+        def on_success(self: Any, failed__retval__runtime: tuple[bool, Any, float], **options: Any) -> Any:
+            failed, _, runtime = failed__retval__runtime
+            if not failed:
+                metrics.TASKS.labels(task=self.name, outcome="succeeded").inc()
+                metrics.TASK_SECONDS.labels(task=self.name).observe(runtime)
+            return celerys(self, failed__retval__runtime, **options)
+
+        cls.on_success = on_success  # type: ignore[method-assign]
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         metrics.TASKS.labels(task=self.name, outcome="failed").inc()

@@ -70,7 +70,7 @@ def celery_config() -> dict[str, Any]:
         "task_default_routing_key": QueueName.DEFAULT.value,
         # A typo must not publish into a list that nobody reads.
         "task_create_missing_queues": False,
-        "task_routes": [(pattern, {"queue": queue.value}) for pattern, queue in ROUTES],
+        "task_routes": {pattern: {"queue": queue.value} for pattern, queue in ROUTES},
         # Acknowledged late and requeued when a child dies; the claim in the row decides whether it runs again.
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,

@@ -1,0 +1,9 @@
+"""The one app, for ``celery -A pixmill_imaging.celery_app worker``."""
+
+from pixmill_shared.celery_app import app
+from pixmill_shared.contract.queues import WORKER_QUEUES
+from pixmill_shared.plumbing.processes import consume_by_default
+
+__all__ = ["app"]
+
+consume_by_default(*WORKER_QUEUES["imaging"], *WORKER_QUEUES["imaging-io"])

@@ -1,0 +1,59 @@
+"""Download the source of a job into the storage, in constant memory, and queue the job for rendering."""
+
+import hashlib
+from collections.abc import Iterator
+
+from pixmill_shared.contract.queues import RENDER_QUEUES, Priority
+from pixmill_shared.database.engine import Database
+from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.egress import EgressClient
+from pixmill_shared.repositories import jobs
+from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.storage import ObjectStore
+
+FETCHED = 30
+"""Progress in percent of a job whose source is there."""
+
+
+class _Tally:
+    """Counts and hashes what passes."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._sha256 = hashlib.sha256()
+
+    def passing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.bytes += len(chunk)
+            self._sha256.update(chunk)
+            yield chunk
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+
+def fetch(
+    job: jobs.ClaimedJob, database: Database, store: ObjectStore, egress: EgressClient, settings: EgressSettings
+) -> None:
+    """Raises the errors of ``egress`` and ``storage``; what was stored for a lost claim is removed again."""
+    # The fence makes the name unique to this claim: two at once cannot write the same object.
+    key = f"sources/{job.id}/{job.fence}"
+    tally = _Tally()
+    with egress.download(
+        job.source["url"], max_bytes=settings.max_source_bytes, deadline=settings.fetch_timeout
+    ) as download:
+        store.put_stream(key, tally.passing(download.chunks), "application/octet-stream")
+    with database.session_scope() as session:
+        advanced = jobs.advance(
+            session,
+            job,
+            stage=Stage.RENDER,
+            queue=RENDER_QUEUES[list(Priority)[job.priority]],
+            source_key=key,
+            source_sha256=tally.sha256,
+            found={"bytes": tally.bytes, "sha256": tally.sha256},
+            progress=FETCHED,
+        )
+    if not advanced:
+        store.delete(key)

@@ -1,0 +1,21 @@
+"""From a URL to stored bytes."""
+
+from pixmill_imaging.service.fetch import fetch
+from pixmill_shared.celery_app import app
+from pixmill_shared.contract.tasks import TaskName
+from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.plumbing.stages import run_stage
+from pixmill_shared.runtime import runtime
+from pixmill_shared.settings.egress import EgressSettings
+
+
+@app.task(name=TaskName.FETCH_SOURCE.value)
+def fetch_source(job_id: str) -> None:
+    """Download the source of a job and queue it for rendering."""
+    settings, clients = EgressSettings.load(), runtime()
+    # The download's own deadline, and time to store what came.
+    lease = settings.fetch_timeout + 30
+    run_stage(
+        *(clients, job_id, Stage.FETCH, TaskName.FETCH_SOURCE, lease),
+        lambda job: fetch(job, clients.database, clients.store, clients.egress, settings),
+    )

@@ -1,0 +1,1 @@
+"""Decisions about webhooks, in the standard library only."""

@@ -1,0 +1,45 @@
+"""The body of a webhook, and its signature by the Standard Webhooks specification."""
+
+import datetime
+import json
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+from standardwebhooks import Webhook
+
+from pixmill_shared.repositories import results
+from pixmill_shared.repositories.deliveries import ClaimedDelivery
+from pixmill_shared.service.outputs import describe_outputs
+from pixmill_shared.storage import ObjectStore
+
+LARGEST_BODY: Final = 20_000
+"""Bytes: what receivers of webhooks are asked to take."""
+
+
+def body_of(session: Session, delivery: ClaimedDelivery, store: ObjectStore, expires_at: datetime.datetime) -> bytes:
+    """``{type, timestamp, data}``. Made at each try, so that its signed URLs are fresh and never kept in a row."""
+    job = results.find_job(session, delivery.job_id)
+    data: dict[str, Any] = {"job_id": str(delivery.job_id), "status": None, "sequence": delivery.sequence}
+    if job is not None:
+        outputs = describe_outputs(results.outputs_of(session, job.id), store, expires_at)
+        data |= {"status": job.status, "outputs": outputs, "error": job.error, "metadata": job.job_metadata}
+    timestamp = delivery.happened_at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+    body = _encoded(delivery.event_type, timestamp, data)
+    if len(body) > LARGEST_BODY:
+        body = _encoded(delivery.event_type, timestamp, {**data, "outputs": [], "outputs_omitted": True})
+    return body
+
+
+def signed_headers(secret: str, message_id: str, sent_at: datetime.datetime, body: bytes) -> dict[str, str]:
+    """``webhook-id`` stays the same over all tries of an event: a receiver tells repeats by it."""
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(sent_at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message_id, sent_at, body.decode()),
+    }
+
+
+def _encoded(event_type: str, timestamp: str, data: dict[str, Any]) -> bytes:
+    document = {"type": event_type, "timestamp": timestamp, "data": data}
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
