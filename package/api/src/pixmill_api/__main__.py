@@ -1,0 +1,120 @@
+"""``python -m pixmill_api``: one process, on PIXMILL_BIND and PIXMILL_PORT, until SIGTERM or SIGINT."""
+
+import signal
+import socket
+import sys
+from typing import Final
+
+import uvicorn
+
+from pixmill_api.app import create_app
+from pixmill_api.settings import ApiSettings, refuse_exposure
+from pixmill_shared.errors import ConfigurationError, WorkError
+from pixmill_shared.observability.logs import configure_logging, get_logger
+from pixmill_shared.runtime import start_runtime
+from pixmill_shared.settings.base import Settings
+from pixmill_shared.settings.broker import BrokerSettings
+from pixmill_shared.settings.database import DatabaseSettings
+from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
+from pixmill_shared.settings.secrets import SecretSettings
+from pixmill_shared.settings.storage import StorageSettings
+
+log = get_logger(__name__)
+
+GRACE: Final = 20
+"""Seconds that requests in flight have to end."""
+BACKLOG: Final = 2048
+
+USED: Final[tuple[type[Settings], ...]] = (
+    ApiSettings,
+    ListenSettings,
+    PublicSettings,
+    LogSettings,
+    DatabaseSettings,
+    BrokerSettings,
+    StorageSettings,
+    SecretSettings,
+    EgressSettings,
+)
+"""The settings of this process: all are checked at its start."""
+
+
+def main() -> int:
+    """The exit code."""
+    try:
+        _check_settings()
+        configure_logging("api")
+        settings = ApiSettings.load()
+        runtime = start_runtime(threads=settings.threads)
+        runtime.store.exists("health")  # a directory that cannot be used is told now, not by the first upload
+        app = create_app(runtime)
+        listener = _listen(ListenSettings.load())
+    except (ConfigurationError, WorkError) as error:
+        return _give_up(str(error))
+    host, port = listener.getsockname()[:2]
+    log.info("api started", bind=host, port=port, auth=settings.auth)
+    _serve(uvicorn.Server(_uvicorn_config(app)), listener)
+    log.info("api stopped")
+    return 0
+
+
+def _check_settings() -> None:
+    """Raise ConfigurationError with a line for each wrong variable of all classes."""
+    lines = []
+    for kind in USED:
+        try:
+            kind.load()
+        except ConfigurationError as error:
+            lines.append(str(error))
+    if lines:
+        raise ConfigurationError("\n".join(lines))
+    refuse_exposure(ApiSettings.load(), ListenSettings.load())
+
+
+def _listen(settings: ListenSettings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.bind, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.bind}:{settings.port} ({error.strerror}). "
+            "Set PIXMILL_PORT to a free port, or PIXMILL_BIND to an address of this machine."
+        ) from None
+    return listener
+
+
+def _uvicorn_config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    # uvicorn raises the signal that stopped it once more when it is done. Stopping was the wish: exit with 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+
+
+def _give_up(message: str) -> int:
+    for line in message.splitlines():
+        print(f"pixmill: {line}", file=sys.stderr)  # noqa: T201 - the log may not be configured yet
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

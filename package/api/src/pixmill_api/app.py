@@ -1,0 +1,58 @@
+"""The application: ``create_app()`` wires it together, and nothing else does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+
+from pixmill_api import openapi, problems
+from pixmill_api.auth import Context
+from pixmill_api.lingering import LingeringClose
+from pixmill_api.middleware import RequestContext
+from pixmill_api.routes import docs, files, health, jobs, process, uploads
+from pixmill_api.settings import ApiSettings, refuse_exposure
+from pixmill_shared.runtime import Runtime, start_runtime
+from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.process import ListenSettings, PublicSettings
+
+
+def create_app(runtime: Runtime | None = None) -> FastAPI:
+    """Raises ConfigurationError if a setting is missing or unsafe. ``runtime``: the process' own if not given."""
+    settings = ApiSettings.load()
+    refuse_exposure(settings, ListenSettings.load())
+    context = Context(
+        runtime=runtime or start_runtime(threads=settings.threads),
+        settings=settings,
+        public_url=PublicSettings.load().base,
+        max_source_bytes=EgressSettings.load().max_source_bytes,
+    )
+    app = FastAPI(
+        title="pixmill",
+        version=version("pixmill-api"),
+        description="Resize, filter and re-encode pictures, asynchronously.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.context = context
+    problems.install(app)
+    openapi.install(app)
+    for module in (uploads, process, jobs, files, health, docs):
+        app.include_router(module.router)
+    # The last one added is the outermost.
+    app.add_middleware(RequestContext)
+    app.add_middleware(LingeringClose)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    # As many threads as may hold a connection: a request waits for a thread, never for the pool's time-out.
+    current_default_thread_limiter().total_tokens = context.settings.threads
+    yield
+    if "database" in context.runtime.__dict__:
+        context.runtime.database.dispose()

@@ -1,0 +1,69 @@
+"""What handlers share: the process' clients and limits, and who is asking."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from pixmill_api.errors import NotAuthenticated
+from pixmill_api.settings import ApiSettings
+from pixmill_shared.runtime import Runtime
+from pixmill_shared.service.keys import check_key
+
+DEFAULT_PROJECT: Final = "default"
+"""Whose everything is where keys are off."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """``public_url`` without a slash at its end; ``max_source_bytes`` limits uploads as it limits fetches."""
+
+    runtime: Runtime
+    settings: ApiSettings
+    public_url: str
+    max_source_bytes: int
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Rows belong to the project, so a rotated key still sees them."""
+
+    project: str
+    api_key_id: uuid.UUID | None = None
+
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="pxm_…", description="An API key")
+
+
+def _context(request: Request) -> Context:
+    found: Context = request.app.state.context
+    return found
+
+
+Shared = Annotated[Context, Depends(_context)]
+
+
+async def _caller(
+    context: Shared, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    if not context.settings.keys_required:
+        return Caller(DEFAULT_PROJECT)
+    if credentials is None:
+        raise NotAuthenticated
+    return await run_in_threadpool(_look_up, context.runtime, credentials.credentials)
+
+
+Asking = Annotated[Caller, Depends(_caller)]
+
+
+def _look_up(runtime: Runtime, token: str) -> Caller:
+    if not token.isascii() or "\x00" in token:
+        raise NotAuthenticated
+    with runtime.database.session_scope() as session:
+        key = check_key(session, token)
+        if key is None:
+            raise NotAuthenticated
+        return Caller(key.project, key.id)

@@ -1,0 +1,39 @@
+"""Reading request bodies: bounded while they come in, whatever Content-Length says."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import Request
+
+from pixmill_api.domain.documents import read_document
+from pixmill_api.domain.media_types import JSON, essence
+from pixmill_api.errors import BodyTooLarge, MalformedBody, MediaTypeRefused
+
+
+async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The chunks of the body. Raises BodyTooLarge, at once if the request announces too much."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise BodyTooLarge("The body", limit)
+    received = 0
+    async with aclosing(request.stream()) as stream:
+        async for chunk in stream:
+            received += len(chunk)
+            if received > limit:
+                raise BodyTooLarge("The body", limit)
+            if chunk:
+                yield chunk
+
+
+async def read_json(request: Request, limit: int) -> Any:
+    """Raises MediaTypeRefused, BodyTooLarge or MalformedBody."""
+    content_type = request.headers.get("content-type")
+    if essence(content_type) != JSON:
+        raise MediaTypeRefused(f"Send JSON with Content-Type: {JSON}.")
+    async with aclosing(limited(request, limit)) as chunks:
+        body = b"".join([chunk async for chunk in chunks])
+    try:
+        return read_document(body)
+    except ValueError as error:
+        raise MalformedBody(str(error)) from None

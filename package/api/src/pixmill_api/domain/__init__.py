@@ -1,0 +1,1 @@
+"""Decisions of the API, in the standard library only."""

@@ -1,0 +1,66 @@
+"""Why a request is refused. Which HTTP status that is stands in ``problems.py`` and nowhere else.
+
+RequestError
+ |- MalformedBody        the bytes are not what the content type says
+ |- InvalidRequest       well-formed, but wrong: ``errors`` says what and where
+ |- BodyTooLarge         more bytes than the limit
+ |- MediaTypeRefused     a content type that the call does not take
+ |- NotAuthenticated     no key, or one that does not exist
+ |- LinkRefused          a signed URL that is tampered with or has expired
+ |- NotFound             there is no such thing, or it is another project's
+ |- RangeRefused         a range beyond the end; ``size`` is that of the whole
+"""
+
+from collections.abc import Sequence
+
+from pixmill_shared.domain.json_reader import JsonError
+from pixmill_shared.errors import PixmillError
+
+
+class RequestError(PixmillError):
+    """``detail`` is a sentence for the client: no paths, no SQL, no secrets."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class MalformedBody(RequestError):
+    pass
+
+
+class InvalidRequest(RequestError):
+    """``errors`` are pointers into the JSON body (RFC 6901); a form is read as the JSON object of its fields."""
+
+    def __init__(self, errors: Sequence[JsonError]) -> None:
+        super().__init__("The request is well-formed, but something in it is wrong; see errors.")
+        self.errors = tuple(errors)
+
+
+class BodyTooLarge(RequestError):
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what} may have {limit} bytes at most.")
+
+
+class MediaTypeRefused(RequestError):
+    pass
+
+
+class NotAuthenticated(RequestError):
+    def __init__(self) -> None:
+        super().__init__("Send a valid API key: Authorization: Bearer pxm_….")
+
+
+class LinkRefused(RequestError):
+    def __init__(self) -> None:
+        super().__init__("The link is not valid, or no longer. Ask for the job again to get a fresh one.")
+
+
+class NotFound(RequestError):
+    pass
+
+
+class RangeRefused(RequestError):
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The range begins after the end; there are {size} bytes.")
+        self.size = size

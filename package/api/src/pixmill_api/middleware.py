@@ -1,0 +1,81 @@
+"""Around every request: its id, its log line, its metrics, and the last resort for errors."""
+
+import re
+import time
+from typing import Any, Final
+
+import structlog
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pixmill_api import metrics, problems
+from pixmill_shared.domain.ids import new_id
+from pixmill_shared.observability.logs import get_logger
+
+log = get_logger(__name__)
+
+REQUEST_ID: Final = "X-Request-ID"
+_SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def request_id_of(given: str | None) -> str:
+    """The client's own id if it is sane, else a new one: it goes into logs, rows and headers."""
+    return given if given and _SANE.fullmatch(given) else str(new_id())
+
+
+class RequestContext:
+    """Plain ASGI, so that streams stay streams."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        request_id = request_id_of(request.headers.get(REQUEST_ID))
+        request.state.request_id = request_id
+        answer = _Answer(send, request_id)
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, answer.send)
+            except Exception:  # the boundary of the process: whatever a handler raises, the client gets a problem
+                log.exception("request failed", method=request.method, path=request.url.path)
+                if answer.status:
+                    raise  # half an answer is out; the server breaks the connection
+                await problems.internal_error(request)(scope, receive, answer.send)
+            finally:
+                _record(request, answer.status or 499, time.perf_counter() - started)
+
+
+class _Answer:
+    """Sends, adds the headers that every answer has, and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self._request_id
+            headers["X-Content-Type-Options"] = "nosniff"
+        await self._send(message)
+
+
+def _record(request: Request, status: int, seconds: float) -> None:
+    route: Any = request.scope.get("route")
+    template = getattr(route, "path", None) or "unmatched"
+    method = request.method if request.method in _METHODS else "other"
+    metrics.REQUESTS.labels(method, template, str(status)).inc()
+    metrics.SECONDS.labels(method, template).observe(seconds)
+    if not template.startswith(("/health", "/metrics")):
+        # Without the query: it may hold a signature.
+        path = request.url.path
+        log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))

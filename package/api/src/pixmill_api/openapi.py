@@ -1,0 +1,93 @@
+"""What the OpenAPI document says besides what FastAPI finds out: bodies that are streams, and problem documents."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from pixmill_api import schemas
+from pixmill_api.domain.media_types import FORM, JSON, UNKNOWN
+from pixmill_shared.contract.queues import Priority
+from pixmill_shared.domain.recipe import FilterName
+
+_REF: Final = "#/components/schemas/{model}"
+_MODELS: Final = (schemas.JobRequest, schemas.ProcessRequest, schemas.ProcessForm, schemas.JobList)
+_ANSWERS: Final = (schemas.UploadDocument, schemas.JobDocument, schemas.Problem)
+_BINARY: Final = {"type": "string", "format": "binary"}
+_MEANINGS: Final = {
+    400: "The body cannot be read",
+    401: "An API key is needed",
+    403: "The link is not valid, or no longer",
+    404: "There is no such thing, or it is another project's",
+    413: "Too many bytes",
+    415: "A content type that is not taken here",
+    416: "The range begins after the end",
+    422: "Well-formed, but wrong: see `errors`",
+    503: "A dependency is down; see `Retry-After`",
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def _form(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BINARY, **fields}}}
+
+
+def success(status: int, model: type[BaseModel]) -> Responses:
+    """The answer that a client hopes for."""
+    return {status: {"description": "Done", "content": {JSON: {"schema": _ref(model)}}}}
+
+
+def problems_of(*statuses: int) -> Responses:
+    """The problem documents that a call may answer with."""
+    content = {"application/problem+json": {"schema": _ref(schemas.Problem)}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
+
+
+_FORM_FIELDS: Final = {
+    "width": schemas.DIMENSION_SCHEMA | {"default": 800},
+    "height": schemas.DIMENSION_SCHEMA | {"default": 600},
+    "filter": {"enum": ["none", *FilterName], "default": "none"},
+    "priority": {"enum": list(Priority), "default": "normal"},
+    "webhook_url": {"type": "string"},
+    "metadata": {"type": "string", "description": "a JSON object"},
+}
+UPLOAD_BODY: Final = {
+    "required": True,
+    "content": {"image/*": {"schema": _BINARY}, UNKNOWN: {"schema": _BINARY}, FORM: _form({})},
+}
+PROCESS_BODY: Final = {
+    "required": True,
+    "content": {JSON: {"schema": _ref(schemas.ProcessRequest)}, FORM: _form(_FORM_FIELDS)},
+}
+JOB_BODY: Final = {"required": True, "content": {JSON: {"schema": _ref(schemas.JobRequest)}}}
+FILE_ANSWERS: Final[Responses] = {
+    200: {"description": "The bytes", "content": {"image/*": {"schema": _BINARY}}},
+    206: {"description": "The range of bytes", "content": {"image/*": {"schema": _BINARY}}},
+    302: {"description": "The bytes are there"},
+    304: {"description": "The client has them"},
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app.openapi()`` answer with the whole document, built once."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            _, models = models_json_schema(
+                [*((model, "validation") for model in _MODELS), *((model, "serialization") for model in _ANSWERS)],
+                ref_template=_REF,
+            )
+            known = found.setdefault("components", {}).setdefault("schemas", {})
+            known.update(models["$defs"])
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

@@ -1,0 +1,155 @@
+"""Every answer that is an error: RFC 9457 ``application/problem+json``. Statuses of errors stand here, nowhere else."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import psycopg2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError, TimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from pixmill_api import errors
+from pixmill_shared.contract.codes import ErrorCode
+from pixmill_shared.domain.json_reader import JsonError, join_pointer
+from pixmill_shared.observability.logs import get_logger
+from pixmill_shared.storage import StorageUnavailable
+
+log = get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER: Final = "5"
+"""Seconds that a client should wait for a dependency that is down."""
+
+MOST_ERRORS: Final = 50
+"""Entries of ``errors``: enough to mend a request, and no way to make us answer a megabyte."""
+
+
+class ProblemCode(StrEnum):
+    """Codes of answers that are not about a job; never renamed. ``too_large`` and ``storage_unavailable`` are
+    those of jobs."""
+
+    MALFORMED = "malformed"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
+    INVALID = "invalid"
+    INTERNAL = "internal"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    HTTP = "http_error"
+
+
+class Kind(NamedTuple):
+    status: int
+    code: ProblemCode | ErrorCode
+    title: str
+
+
+_KINDS: Final[dict[type[errors.RequestError], Kind]] = {
+    errors.MalformedBody: Kind(400, ProblemCode.MALFORMED, "The body cannot be read"),
+    errors.NotAuthenticated: Kind(401, ProblemCode.UNAUTHENTICATED, "An API key is needed"),
+    errors.LinkRefused: Kind(403, ProblemCode.FORBIDDEN, "The link does not open this file"),
+    errors.NotFound: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
+    errors.BodyTooLarge: Kind(413, ErrorCode.TOO_LARGE, "The body has too many bytes"),
+    errors.MediaTypeRefused: Kind(415, ProblemCode.UNSUPPORTED_MEDIA_TYPE, "The content type is not taken here"),
+    errors.RangeRefused: Kind(416, ProblemCode.RANGE_NOT_SATISFIABLE, "The range cannot be given"),
+    errors.InvalidRequest: Kind(422, ProblemCode.INVALID, "The request is not valid"),
+}
+_OF_STATUS: Final = {
+    404: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
+    405: Kind(405, ProblemCode.METHOD_NOT_ALLOWED, "The method is not allowed here"),
+}
+_INTERNAL: Final = Kind(500, ProblemCode.INTERNAL, "Something went wrong on our side")
+_DATABASE: Final = Kind(503, ProblemCode.DATABASE_UNAVAILABLE, "The database does not answer")
+_STORAGE: Final = Kind(503, ErrorCode.STORAGE_UNAVAILABLE, "The storage does not answer")
+
+
+def problem(
+    request: Request,
+    kind: Kind,
+    detail: str,
+    *,
+    wrong: Sequence[JsonError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """``wrong`` becomes ``errors: [{pointer, detail}]``."""
+    document: dict[str, Any] = {
+        "type": f"urn:pixmill:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": kind.code,
+        "request_id": getattr(request.state, "request_id", None),
+    }
+    if wrong:
+        document["errors"] = [error._asdict() for error in wrong[:MOST_ERRORS]]
+    return JSONResponse(document, kind.status, headers, MEDIA_TYPE)
+
+
+def internal_error(request: Request) -> JSONResponse:
+    """Says nothing: the log has the traceback under the request id."""
+    return problem(request, _INTERNAL, "The error was logged. Quote the request_id if you report it.")
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the app becomes a problem document."""
+    app.add_exception_handler(errors.RequestError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(StorageUnavailable, _storage_down)
+    # Prepared statements run on the driver's own cursor, so its errors come as they are.
+    for lost in (OperationalError, TimeoutError, psycopg2.OperationalError, psycopg2.InterfaceError):
+        app.add_exception_handler(lost, _database_down)
+    app.add_exception_handler(ClientDisconnect, _gone)
+
+
+def _refused(request: Request, error: Any) -> Response:
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.RangeRefused):
+        headers["Content-Range"] = f"bytes */{error.size}"
+    wrong = error.errors if isinstance(error, errors.InvalidRequest) else ()
+    return problem(request, _KINDS[type(error)], error.detail, wrong=wrong, headers=headers)
+
+
+def _invalid_parameters(request: Request, error: Any) -> Response:
+    """Of the query: the first part of the pointer is ``query``."""
+    wrong = [JsonError(_pointer(found["loc"]), str(found["msg"])) for found in error.errors()]
+    return problem(request, _KINDS[errors.InvalidRequest], "A parameter is wrong; see errors.", wrong=wrong)
+
+
+def _http_error(request: Request, error: Any) -> Response:
+    status = HTTPStatus(error.status_code)
+    kind = _OF_STATUS.get(status) or Kind(status, ProblemCode.HTTP, status.phrase)
+    return problem(request, kind, f"{request.method} {request.url.path}: {status.phrase}.", headers=error.headers)
+
+
+def _storage_down(request: Request, error: Exception) -> Response:
+    log.warning("storage unavailable", cause=repr(error.__cause__))
+    return problem(request, _STORAGE, "Try again in a moment.", headers={"Retry-After": RETRY_AFTER})
+
+
+def _database_down(request: Request, error: Exception) -> Response:
+    log.warning("database unavailable", error=type(error).__name__, detail=str(error).partition("\n")[0])
+    return problem(request, _DATABASE, "Try again in a moment.", headers={"Retry-After": RETRY_AFTER})
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads it; it gives the request an outcome."""
+    return problem(request, _KINDS[errors.MalformedBody], "The connection broke before the body was complete.")
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    pointer = ""
+    for part in location:
+        pointer = join_pointer(pointer, part)
+    return pointer

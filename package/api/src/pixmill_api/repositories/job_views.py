@@ -1,0 +1,75 @@
+"""Jobs as the API shows them. ``place`` is prepared SQL, because every submission asks it; the rest is SQLAlchemy."""
+
+import datetime
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from pixmill_shared.database.models import Job, Output, Rendition
+from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.jobs import JobStatus
+
+MAX_POSITION: Final = 1_000
+"""Above it nobody counts: the look-up must cost the same with a million rows."""
+
+# Rows that were published go first, in the order of publishing; then the ready ones, as the dispatcher takes them.
+_PLACE = Prepared(
+    f"""
+    SELECT j.created_at, (
+      SELECT count(*) FROM (
+        (SELECT 1 FROM jobs a
+         WHERE a.queue = j.queue AND a.status = 'queued' AND a.dispatched_at IS NOT NULL
+           AND (j.dispatched_at IS NULL OR a.dispatched_at < j.dispatched_at)
+         LIMIT {MAX_POSITION + 1})
+        UNION ALL
+        (SELECT 1 FROM jobs a
+         WHERE j.dispatched_at IS NULL AND a.queue = j.queue AND a.status = 'queued' AND a.dispatched_at IS NULL
+           AND a.run_at IS NULL AND (a.priority, a.id) < (j.priority, j.id)
+         LIMIT {MAX_POSITION + 1})
+      ) AS ahead
+    ) AS ahead
+    FROM jobs j WHERE j.id = $1 AND j.status = 'queued' AND j.run_at IS NULL
+    """,
+    "uuid",
+)
+
+
+class Place(NamedTuple):
+    """``position`` is how many rows of the queue come first; None above 1,000."""
+
+    created_at: datetime.datetime
+    position: int | None
+
+
+def place(session: Session, job_id: uuid.UUID) -> Place | None:
+    """None for a job that does not wait for a worker."""
+    rows = _PLACE.run(session, job_id)
+    if not rows:
+        return None
+    ahead = int(rows[0]["ahead"])
+    return Place(rows[0]["created_at"], ahead if ahead <= MAX_POSITION else None)
+
+
+def page(
+    session: Session, project: str, *, limit: int, before: uuid.UUID | None, status: JobStatus | None
+) -> Sequence[Job]:
+    """Newest first, one more than ``limit`` if there are more."""
+    query = select(Job).where(Job.project == project)
+    if before is not None:
+        query = query.where(Job.id < before)
+    if status is not None:
+        query = query.where(Job.status == status)
+    return session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
+
+
+def outputs_of_all(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Row[Output, Rendition]]]:
+    """By job, in the recipe's order."""
+    query = select(Output, Rendition).join(Rendition, Output.rendition_id == Rendition.id)
+    found: dict[uuid.UUID, list[Any]] = defaultdict(list)
+    for row in session.execute(query.where(Output.job_id.in_(job_ids)).order_by(Output.position)):
+        found[row[0].job_id].append(row)
+    return found

@@ -1,0 +1,97 @@
+"""Jobs: make one from a source and a recipe, look at one, list them, get their outputs."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import Query, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from pixmill_api.auth import Asking, Shared
+from pixmill_api.bodies import read_json
+from pixmill_api.domain.ids import parse_cursor, parse_id
+from pixmill_api.errors import InvalidRequest, NotFound
+from pixmill_api.openapi import FILE_ANSWERS, JOB_BODY, problems_of, success
+from pixmill_api.reading import read_job
+from pixmill_api.routes import router as make_router
+from pixmill_api.routes.submitting import accept, request_id_of
+from pixmill_api.schemas import JobDocument, JobList
+from pixmill_api.service import job_documents
+from pixmill_api.service.serving import serve_object
+from pixmill_api.service.submission import Submission
+from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.domain.json_reader import JsonError
+from pixmill_shared.storage.objects import DirectoryStore
+
+router = make_router("jobs")
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Make a job",
+    responses={**success(202, JobDocument), **problems_of(400, 401, 413, 415, 422, 503)},
+    openapi_extra={"requestBody": JOB_BODY},
+)
+async def create_job(request: Request, context: Shared, caller: Asking) -> JSONResponse:
+    """One source, and a recipe of up to 20 outputs that are made from one decode."""
+    body, recipe = read_job(await read_json(request, context.settings.max_body_bytes))
+    source = body.source
+    submission = Submission(caller, recipe, body, request_id_of(request), url=source.url, upload_id=source.upload_id)
+    return await accept(context, submission)
+
+
+@router.get("", summary="List jobs", responses={**success(200, JobList), **problems_of(401, 422, 503)})
+async def list_jobs(
+    context: Shared,
+    caller: Asking,
+    status: JobStatus | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")] = None,
+) -> JSONResponse:
+    """Newest first. Queue positions are shown by the single job only."""
+    before = parse_cursor(cursor) if cursor is not None else None
+    if cursor is not None and before is None:
+        raise InvalidRequest([JsonError("/query/cursor", "is not a cursor of ours")])
+    page = await run_in_threadpool(job_documents.list_jobs, context, caller, limit=limit, before=before, status=status)
+    return JSONResponse(page)
+
+
+@router.get("/{job_id}", summary="Look at a job", responses={**success(200, JobDocument), **problems_of(401, 404, 503)})
+async def get_job(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
+    """A failed job is an answer like any other: see `status` and `error`."""
+    return JSONResponse(await run_in_threadpool(job_documents.find_job, context, caller, _id(job_id)))
+
+
+@router.head("/{job_id}/outputs/{name}", include_in_schema=False)
+@router.get(
+    "/{job_id}/outputs/{name}",
+    summary="Get the bytes of an output",
+    responses={**FILE_ANSWERS, **problems_of(401, 404, 416, 503)},
+)
+async def get_output(request: Request, job_id: str, name: str, context: Shared, caller: Asking) -> Response:
+    """The bytes, or a redirect to a signed URL where the storage is a bucket."""
+    rendition, filename = await run_in_threadpool(job_documents.find_output, context, caller, _id(job_id), name)
+    store = context.runtime.store
+    if not isinstance(store, DirectoryStore):
+        expires_at = job_documents.url_expiry(context)
+        return RedirectResponse(
+            store.signed_url(rendition.storage_key, expires_at, rendition.media_type, filename), 302
+        )
+    return await run_in_threadpool(
+        serve_object,
+        request,
+        store,
+        rendition.storage_key,
+        media_type=rendition.media_type,
+        name=filename,
+        etag=f'"{rendition.sha256}"',
+        max_age=context.runtime.storage_settings.url_ttl,
+    )
+
+
+def _id(text: str) -> uuid.UUID:
+    job_id = parse_id(text)
+    if job_id is None:
+        raise NotFound("There is no such job.")
+    return job_id

@@ -1,0 +1,70 @@
+"""``POST /process``: the short form, for one output."""
+
+from contextlib import aclosing
+from typing import Any, Final
+
+from fastapi import Request
+from starlette.responses import JSONResponse
+
+from pixmill_api.auth import Asking, Caller, Context, Shared
+from pixmill_api.bodies import limited, read_json
+from pixmill_api.domain.documents import read_document
+from pixmill_api.domain.media_types import FORM, essence
+from pixmill_api.errors import InvalidRequest
+from pixmill_api.openapi import PROCESS_BODY, problems_of, success
+from pixmill_api.reading import read_short
+from pixmill_api.routes import router as make_router
+from pixmill_api.routes.submitting import accept, request_id_of
+from pixmill_api.schemas import JobDocument, ProcessForm, ProcessRequest
+from pixmill_api.service.form_intake import ENVELOPE, received_form
+from pixmill_api.service.submission import Submission
+from pixmill_shared.domain.json_reader import JsonError
+
+router = make_router("process")
+
+_NUMBERS: Final = ("width", "height")
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Make one picture",
+    responses={**success(202, JobDocument), **problems_of(400, 401, 413, 415, 422, 503)},
+    openapi_extra={"requestBody": PROCESS_BODY},
+)
+async def process(request: Request, context: Shared, caller: Asking) -> JSONResponse:
+    """Fit a picture into a box, with a filter if you like; by URL as JSON, or as a form with the field `file`.
+
+    The format stays the source's if that is jpeg, png, webp, avif or gif, else it becomes jpeg.
+    """
+    content_type = request.headers.get("content-type") or ""
+    if essence(content_type) == FORM:
+        return await _from_form(request, content_type, context, caller)
+    body, recipe = read_short(ProcessRequest, await read_json(request, context.settings.max_body_bytes))
+    submission = Submission(caller, recipe, body, request_id_of(request), url=body.image_url)
+    return await accept(context, submission)
+
+
+async def _from_form(request: Request, content_type: str, context: Context, caller: Caller) -> JSONResponse:
+    limit = context.max_source_bytes + context.settings.max_body_bytes + ENVELOPE
+    async with (
+        aclosing(limited(request, limit)) as chunks,
+        received_form(context, content_type, chunks, known=tuple(ProcessForm.model_fields)) as form,
+    ):
+        body, recipe = read_short(ProcessForm, _as_json(form.fields))
+        submission = Submission(caller, recipe, body, request_id_of(request), attached=form.upload)
+        return await accept(context, submission)
+
+
+def _as_json(fields: dict[str, str]) -> dict[str, Any]:
+    """The JSON document that says the same as the fields; an empty field is an absent one."""
+    document: dict[str, Any] = {name: text for name, text in fields.items() if text != ""}
+    for name in _NUMBERS:
+        if document.get(name, "").isdecimal() and len(document[name]) < 10:
+            document[name] = int(document[name])
+    if "metadata" in document:
+        try:
+            document["metadata"] = read_document(document["metadata"].encode())
+        except ValueError:
+            raise InvalidRequest([JsonError("/metadata", "must be a JSON object")]) from None
+    return document

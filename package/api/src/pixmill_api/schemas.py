@@ -1,0 +1,237 @@
+"""Bodies of requests: the pydantic models that check them and that the OpenAPI document shows."""
+
+import datetime
+import uuid
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEYS, wrong_metadata
+from pixmill_shared.contract.codes import ErrorCode
+from pixmill_shared.contract.queues import Priority
+from pixmill_shared.domain.jobs import JobStatus, Stage
+from pixmill_shared.domain.recipe import FilterName, OutputFormat, ResizeMode
+from pixmill_shared.domain.recipe.model import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS
+from pixmill_shared.egress import InvalidUrl
+from pixmill_shared.egress.urls import MAX_URL_LENGTH, parse_url
+
+DIMENSION_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
+
+# The recipe is checked by pixmill_shared.domain.recipe, which the worker uses too; this says the same in JSON Schema.
+_RESIZE: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Resize",
+    "additionalProperties": False,
+    "required": ["op"],
+    "properties": {
+        "op": {"const": "resize"},
+        "width": DIMENSION_SCHEMA,
+        "height": DIMENSION_SCHEMA,
+        "mode": {"enum": list(ResizeMode), "default": "fit"},
+        "enlarge": {"type": "boolean", "default": False},
+    },
+}
+_FILTER: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Filter",
+    "additionalProperties": False,
+    "required": ["op", "name"],
+    "properties": {
+        "op": {"const": "filter"},
+        "name": {"enum": list(FilterName)},
+        "sigma": {"type": "number", "minimum": 0.1, "maximum": 250, "description": "of blur, in pixels"},
+        "amount": {"type": "number", "minimum": 0.01, "maximum": 10, "description": "of sharpen"},
+    },
+}
+_OUTPUT: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Output",
+    "additionalProperties": False,
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
+        "operations": {"type": "array", "maxItems": MAX_OPERATIONS, "items": {"oneOf": [_RESIZE, _FILTER]}},
+        "format": {"enum": list(OutputFormat), "default": "source"},
+        "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+        "metadata": {"enum": ["strip"], "default": "strip"},
+    },
+}
+RECIPE_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Recipe",
+    "additionalProperties": False,
+    "required": ["outputs"],
+    "properties": {"outputs": {"type": "array", "minItems": 1, "maxItems": MAX_OUTPUTS, "items": _OUTPUT}},
+    "examples": [
+        {
+            "outputs": [
+                {
+                    "name": "web",
+                    "operations": [
+                        {"op": "resize", "width": 800, "height": 600, "mode": "fit"},
+                        {"op": "filter", "name": "sharpen", "amount": 0.6},
+                    ],
+                    "format": "webp",
+                    "quality": 80,
+                }
+            ]
+        }
+    ],
+}
+
+
+def _web_url(text: str) -> str:
+    """Syntax only: which addresses may be reached is decided when the worker connects."""
+    try:
+        parse_url(text)
+    except InvalidUrl as error:
+        raise PydanticCustomError("url", "{reason}", {"reason": error.detail}) from None
+    return text.strip(" ")
+
+
+def _metadata(value: dict[str, Any]) -> dict[str, Any]:
+    wrong = wrong_metadata(value)
+    if wrong:
+        raise PydanticCustomError("metadata", "{reason}", {"reason": wrong})
+    return value
+
+
+WebUrl = Annotated[
+    str, Field(max_length=MAX_URL_LENGTH, examples=["https://example.com/photo.jpg"]), AfterValidator(_web_url)
+]
+Metadata = Annotated[
+    dict[str, Any],
+    Field(
+        description=f"Up to {MAX_METADATA_KEYS} keys of yours with strings, numbers, booleans or null, "
+        f"{MAX_METADATA_BYTES} bytes of JSON together; comes back with the job and in webhooks",
+        examples=[{"order": "A-17"}],
+    ),
+    AfterValidator(_metadata),
+]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Body):
+    """Exactly one of ``upload_id`` and ``url``."""
+
+    upload_id: uuid.UUID | None = Field(default=None, description="from POST /api/v1/uploads")
+    url: WebUrl | None = Field(default=None, description="http or https; fetched by a worker")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Source":
+        if (self.upload_id is None) == (self.url is None):
+            raise PydanticCustomError("source", "must have exactly one of upload_id and url")
+        return self
+
+
+class Options(_Body):
+    """What every submission may say."""
+
+    priority: Priority = Priority.NORMAL
+    webhook_url: WebUrl | None = Field(default=None, description="is told when the job has ended, signed")
+    metadata: Metadata | None = None
+
+
+class JobRequest(Options):
+    """A source, and what to make of it."""
+
+    source: Source
+    recipe: Annotated[Any, WithJsonSchema(RECIPE_SCHEMA)]
+
+
+class ProcessForm(Options):
+    """The short form: one output that fits into a box. The fields of the multipart form, next to ``file``."""
+
+    width: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 800
+    height: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 600
+    filter: Annotated[Any, WithJsonSchema({"type": "string", "enum": ["none", *FilterName]})] = "none"
+
+
+class ProcessRequest(ProcessForm):
+    """The short form, with the address of the picture."""
+
+    image_url: WebUrl
+
+
+class UploadDocument(BaseModel):
+    """Bytes that are there; `sha256` in hex."""
+
+    upload_id: uuid.UUID
+    bytes: int
+    sha256: str
+    media_type: str
+
+
+class OutputDocument(BaseModel):
+    """One made picture: sizes in pixels, `url` is signed and ends at `expires_at`."""
+
+    name: str
+    url: str
+    expires_at: datetime.datetime
+    width: int
+    height: int
+    format: str
+    bytes: int
+    sha256: str
+    thumbhash: str | None
+    cached: bool
+
+
+class JobError(BaseModel):
+    """Why a job failed. `retryable`: the same job may succeed later."""
+
+    code: ErrorCode
+    title: str
+    detail: str
+    retryable: bool
+
+
+class JobDocument(BaseModel):
+    """`result` repeats the first output. `queue_position` is how many jobs come first; null above 1,000, when the
+    job does not wait, and in lists."""
+
+    job_id: uuid.UUID
+    status: JobStatus
+    stage: Stage | None
+    priority: Priority
+    progress: int = Field(ge=0, le=100, description="percent")
+    source: dict[str, Any]
+    outputs: list[OutputDocument]
+    result: OutputDocument | None
+    error: JobError | None
+    attempts: int
+    queue_position: int | None
+    batch_id: uuid.UUID | None
+    metadata: dict[str, Any]
+    created_at: datetime.datetime
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    urls: dict[str, str]
+
+
+class JobList(BaseModel):
+    data: list[JobDocument]
+    next_cursor: str | None
+    has_more: bool
+
+
+class ProblemError(BaseModel):
+    pointer: str = Field(description="RFC 6901, into the body; /query/… for parameters")
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[ProblemError] | None = None

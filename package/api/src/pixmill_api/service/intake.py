@@ -1,0 +1,103 @@
+"""Bytes that come in: into the storage while they are counted and hashed, in constant memory."""
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from fastapi.concurrency import run_in_threadpool
+
+from pixmill_api import metrics
+from pixmill_api.domain.media_types import FORM, UNKNOWN, upload_type
+from pixmill_api.errors import BodyTooLarge, MediaTypeRefused
+from pixmill_shared.database.models import Upload
+from pixmill_shared.domain.ids import new_id
+from pixmill_shared.observability.logs import get_logger
+from pixmill_shared.storage import ObjectStore, StorageUnavailable
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredUpload:
+    """An object that is complete, and not yet a row."""
+
+    id: uuid.UUID
+    key: str
+    media_type: str
+    sha256: str
+    bytes: int
+
+    def row(self, project: str) -> Upload:
+        return Upload(
+            id=self.id,
+            project=project,
+            key=self.key,
+            sha256=self.sha256,
+            bytes=self.bytes,
+            media_type=self.media_type,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """As clients see it."""
+        return {
+            "upload_id": str(self.id),
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "media_type": self.media_type,
+        }
+
+
+@asynccontextmanager
+async def kept_if_used(
+    store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int
+) -> AsyncIterator[StoredUpload]:
+    """Store the chunks; if the block fails, the object goes again. Raises BodyTooLarge, StorageUnavailable."""
+    upload = await _receive(store, chunks, media_type, limit)
+    try:
+        yield upload
+    except BaseException:
+        # Also when the server is stopping: the task is cancelled, the object must go none the less.
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(_discard, store, upload.key)
+        raise
+    metrics.UPLOADED.inc(upload.bytes)
+
+
+async def _receive(store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int) -> StoredUpload:
+    digest = hashlib.sha256()
+    size = 0
+
+    async def counted() -> AsyncIterator[bytes]:
+        nonlocal size
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLarge("A picture", limit)
+            digest.update(chunk)
+            yield chunk
+
+    upload_id = new_id()
+    key = f"uploads/{upload_id}"
+    await store.put_stream_async(key, counted(), media_type)
+    return StoredUpload(upload_id, key, media_type, digest.hexdigest(), size)
+
+
+def accepted_type(content_type: str | None) -> str:
+    """The media type to note. Raises MediaTypeRefused."""
+    media_type = upload_type(content_type)
+    if media_type is None:
+        raise MediaTypeRefused(
+            f"Send the picture with Content-Type: image/… or {UNKNOWN}, or as the field `file` of a {FORM} body."
+        )
+    return media_type
+
+
+def _discard(store: ObjectStore, key: str) -> None:
+    try:
+        store.delete(key)
+    except StorageUnavailable:
+        log.warning("an upload without a row stays in the storage", key=key)

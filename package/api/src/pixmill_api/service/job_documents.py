@@ -1,0 +1,90 @@
+"""A job as clients see it. Keys of the storage and the rows' inner state are not shown."""
+
+import datetime
+import uuid
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from pixmill_api.auth import Caller, Context
+from pixmill_api.domain.ids import cursor_of
+from pixmill_api.errors import NotFound
+from pixmill_api.repositories import job_views
+from pixmill_shared.contract.queues import Priority
+from pixmill_shared.database.models import Job, Output, Rendition
+from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.repositories import results
+from pixmill_shared.service.outputs import describe_outputs, filename
+
+_PRIORITIES: Final = list(Priority)
+
+
+def find_job(context: Context, caller: Caller, job_id: uuid.UUID) -> dict[str, Any]:
+    """Raises NotFound, for another project's job too."""
+    with context.runtime.database.session_scope() as session:
+        job = results.find_job(session, job_id, caller.project)
+        if job is None:
+            raise NotFound("There is no such job.")
+        outputs = results.outputs_of(session, job_id) if job.status == JobStatus.COMPLETED else []
+        place = job_views.place(session, job_id) if job.status == JobStatus.QUEUED else None
+        return job_document(job, outputs, place, context)
+
+
+def list_jobs(
+    context: Context, caller: Caller, *, limit: int, before: uuid.UUID | None, status: JobStatus | None
+) -> dict[str, Any]:
+    """One page, newest first, without queue positions: they cost a look-up each."""
+    with context.runtime.database.session_scope() as session:
+        rows = job_views.page(session, caller.project, limit=limit, before=before, status=status)
+        shown, more = rows[:limit], len(rows) > limit
+        outputs = job_views.outputs_of_all(session, [job.id for job in shown])
+        data = [job_document(job, outputs.get(job.id, []), None, context) for job in shown]
+    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+
+
+def find_output(context: Context, caller: Caller, job_id: uuid.UUID, name: str) -> tuple[Rendition, str]:
+    """The rendition behind a job's output, and the name to save it as. Raises NotFound."""
+    with context.runtime.database.session_scope() as session:
+        if results.find_job(session, job_id, caller.project) is not None:
+            for output, rendition in results.outputs_of(session, job_id):
+                if output.name == name:
+                    return rendition, filename(output, rendition)
+    raise NotFound("There is no such output.")
+
+
+def url_expiry(context: Context) -> datetime.datetime:
+    """When links that are made now end."""
+    now = datetime.datetime.now(datetime.UTC)
+    return now + datetime.timedelta(seconds=context.runtime.storage_settings.url_ttl)
+
+
+def job_document(
+    job: Job, rows: Iterable[Row[Output, Rendition]], place: job_views.Place | None, context: Context
+) -> dict[str, Any]:
+    """``rows`` in the recipe's order; ``place`` for a job that waits."""
+    outputs = describe_outputs(rows, context.runtime.store, url_expiry(context))
+    return {
+        "job_id": str(job.id),
+        "status": job.status,
+        "stage": job.stage,
+        "priority": _PRIORITIES[job.priority],
+        "progress": job.progress,
+        "source": job.source,
+        "outputs": outputs,
+        "result": outputs[0] if outputs else None,
+        # Between two tries the row holds the last error; the job has not failed.
+        "error": job.error if job.status == JobStatus.FAILED else None,
+        "attempts": job.attempts,
+        "queue_position": place.position if place else None,
+        "batch_id": None,
+        "metadata": job.job_metadata,
+        "created_at": _utc(job.created_at),
+        "started_at": _utc(job.started_at),
+        "finished_at": _utc(job.finished_at),
+        "urls": {"self": f"{context.public_url}/api/v1/jobs/{job.id}"},
+    }
+
+
+def _utc(moment: datetime.datetime | None) -> str | None:
+    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

@@ -1,0 +1,101 @@
+"""A job comes into being: one INSERT in one transaction. Nothing is published here; the dispatcher sees the row."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from pixmill_api.auth import Caller, Context
+from pixmill_api.errors import InvalidRequest
+from pixmill_api.repositories import job_views
+from pixmill_api.schemas import Options
+from pixmill_api.service.intake import StoredUpload
+from pixmill_api.service.job_documents import job_document
+from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
+from pixmill_shared.database.models import Job, Upload
+from pixmill_shared.domain.jobs import JobStatus, Stage
+from pixmill_shared.domain.json_reader import JsonError
+from pixmill_shared.domain.recipe import Recipe
+from pixmill_shared.repositories import jobs, uploads
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A checked request. The source is one of: a URL, an upload's id, or bytes that came with the request."""
+
+    caller: Caller
+    recipe: Recipe
+    options: Options
+    request_id: str
+    url: str | None = None
+    upload_id: uuid.UUID | None = None
+    attached: StoredUpload | None = None
+
+
+def submit(context: Context, submission: Submission) -> dict[str, Any]:
+    """The job's document. Raises InvalidRequest if the upload is not the project's."""
+    with context.runtime.database.session_scope() as session:
+        new = _new_job(session, submission)
+        job_id = jobs.insert(session, new)
+        place = job_views.place(session, job_id)
+    return job_document(_shown(job_id, new, place), [], place, context)
+
+
+def record_upload(context: Context, caller: Caller, stored: StoredUpload) -> dict[str, Any]:
+    """The row that makes the object usable, and its document."""
+    with context.runtime.database.session_scope() as session:
+        uploads.add(session, stored.row(caller.project))
+    return stored.document()
+
+
+def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
+    options, project = submission.options, submission.caller.project
+    upload = _upload(session, submission)
+    return jobs.NewJob(
+        project=project,
+        stage=Stage.RENDER if upload else Stage.FETCH,
+        queue=RENDER_QUEUES[options.priority] if upload else QueueName.FETCH,
+        priority=options.priority.rank,
+        source=_source(upload) if upload else {"url": submission.url},
+        source_key=upload.key if upload else None,
+        source_sha256=upload.sha256 if upload else None,
+        recipe=submission.recipe.canonical(),
+        api_key_id=submission.caller.api_key_id,
+        metadata=options.metadata or {},
+        webhook_url=options.webhook_url,
+        request_id=submission.request_id,
+    )
+
+
+def _upload(session: Session, submission: Submission) -> Upload | None:
+    project = submission.caller.project
+    if submission.attached is not None:
+        row = submission.attached.row(project)
+        uploads.add(session, row)
+        return row
+    if submission.upload_id is None:
+        return None
+    found = uploads.find(session, project, submission.upload_id)
+    if found is None:
+        raise InvalidRequest([JsonError("/source/upload_id", "there is no such upload")])
+    return found
+
+
+def _source(upload: Upload) -> dict[str, Any]:
+    return {"upload_id": str(upload.id), "bytes": upload.bytes, "sha256": upload.sha256}
+
+
+def _shown(job_id: uuid.UUID, new: jobs.NewJob, place: job_views.Place | None) -> Job:
+    """The row as it was just written, without reading it again."""
+    return Job(
+        id=job_id,
+        status=JobStatus.QUEUED,
+        stage=new.stage,
+        priority=new.priority,
+        progress=0,
+        source=new.source,
+        attempts=0,
+        job_metadata=new.metadata,
+        created_at=place.created_at if place else None,
+    )
