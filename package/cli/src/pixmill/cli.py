@@ -2,6 +2,7 @@
 
 import typer
 
+from pixmill.commands.demo import demo
 from pixmill.commands.env import env
 from pixmill.commands.keys import keys
 from pixmill.commands.migrate import migrate
@@ -16,6 +17,7 @@ app = typer.Typer(
 
 app.command()(up)
 app.command()(env)
+app.command()(demo)
 app.command()(migrate)
 app.add_typer(keys)
 

@@ -7,6 +7,8 @@ PixmillError (pixmill_shared)
      |- MissingServerError      a server's binary is not installed
      |- ProcessFailedError      a process failed for good: it keeps dying, or never became ready
      |- StopRequestedError      the start was interrupted on request; not a failure
+ |- DemoError                   the demonstration did not show what it should
+ |- ApiError                    the API refused a call or did not answer
  |- DatabaseUnreachableError    DATABASE_URL names no server that answers, or the login is wrong
  |- SchemaMissingError          the database has no tables yet
  |- InvalidOptionError          an option of the command line has a value that cannot be
@@ -37,6 +39,14 @@ class ProcessFailedError(StackError):
 
 class StopRequestedError(StackError):
     """Stop was asked for while the stack was still starting."""
+
+
+class DemoError(PixmillError):
+    """The message says what was missing."""
+
+
+class ApiError(PixmillError):
+    """The message has the API's own detail."""
 
 
 class DatabaseUnreachableError(PixmillError):

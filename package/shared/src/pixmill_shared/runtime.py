@@ -8,18 +8,21 @@ import random
 import socket
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pixmill_shared.database.engine import Database
-from pixmill_shared.egress import EgressClient
-from pixmill_shared.service.sealing import Sealer
 from pixmill_shared.settings.database import DatabaseSettings
-from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.process import PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import WorkSettings
-from pixmill_shared.storage import ObjectStore, open_store
-from pixmill_shared.storage.signing import FileUrlSigner
+
+if TYPE_CHECKING:
+    # Imported at first use: beat, the dispatcher and Flower need none of these, and start sooner without.
+    from pixmill_shared.egress import EgressClient
+    from pixmill_shared.service.sealing import Sealer
+    from pixmill_shared.storage import ObjectStore
+    from pixmill_shared.storage.signing import FileUrlSigner
 
 
 @dataclass
@@ -54,19 +57,28 @@ class Runtime:
         return StorageSettings.load()
 
     @cached_property
-    def signer(self) -> FileUrlSigner:
+    def signer(self) -> "FileUrlSigner":
+        from pixmill_shared.storage.signing import FileUrlSigner
+
         return FileUrlSigner(SecretSettings.load().keys)
 
     @cached_property
-    def sealer(self) -> Sealer:
+    def sealer(self) -> "Sealer":
+        from pixmill_shared.service.sealing import Sealer
+
         return Sealer(SecretSettings.load().keys)
 
     @cached_property
-    def store(self) -> ObjectStore:
+    def store(self) -> "ObjectStore":
+        from pixmill_shared.storage import open_store
+
         return open_store(self.storage_settings, self.signer, PublicSettings.load().base)
 
     @cached_property
-    def egress(self) -> EgressClient:
+    def egress(self) -> "EgressClient":
+        from pixmill_shared.egress import EgressClient
+        from pixmill_shared.settings.egress import EgressSettings
+
         return EgressClient(EgressSettings.load())
 
 

@@ -45,7 +45,7 @@ class Dispatcher:
     def _publish(self, kind: Kind, rows: list[Due]) -> None:
         with (
             self._app.amqp.producer_pool.acquire(block=True, timeout=5) as producer,
-            producer.batch() as batch,
+            producer.batch(),
         ):
             for row in rows:
                 task, payload = kind.message(row)

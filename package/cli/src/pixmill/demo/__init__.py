@@ -1,0 +1,1 @@
+"""``pixmill demo``: real pictures through a real stack, seen by a person."""
