@@ -55,7 +55,9 @@ def celery_config() -> dict[str, Any]:
         # Celery gives up after 100 tries and leaves a worker without work.
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
-        "broker_pool_limit": 4,
+        # Flower asks eight things at once, and each holds a connection while it takes another: with fewer than ten
+        # they wait for each other for ever, its workers' page stays empty and it does not stop.
+        "broker_pool_limit": 12,
         # Rows are the truth and are claimed, so results of tasks carry nothing that anyone needs.
         "task_ignore_result": True,
         "result_expires": 3600,
