@@ -1,0 +1,93 @@
+"""The whole stack, once a session, and what it talks to: pictures and a webhook receiver on loopback."""
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from tests.e2e.neighbours import CountingListener, Neighbour
+from tests.waiting import eventually
+
+from pixmill.local.stack import LocalStack
+
+TERMINAL = ("completed", "failed", "canceled")
+
+
+@dataclass
+class Pixmill:
+    """A running stack, seen from outside."""
+
+    stack: LocalStack
+    http: httpx.Client
+    neighbour: Neighbour
+    log: io.StringIO
+
+    def upload(self, data: bytes, media_type: str = "image/jpeg") -> str:
+        response = self.http.post("/api/v1/uploads", content=data, headers={"Content-Type": media_type})
+        assert response.status_code == 201, response.text
+        return str(response.json()["upload_id"])
+
+    def process(self, **fields: Any) -> dict[str, Any]:
+        response = self.http.post("/api/v1/process", json=fields)
+        assert response.status_code == 202, response.text
+        job: dict[str, Any] = response.json()
+        return job
+
+    def job(self, document: dict[str, Any]) -> dict[str, Any]:
+        response = self.http.post("/api/v1/jobs", json=document)
+        assert response.status_code == 202, response.text
+        job: dict[str, Any] = response.json()
+        return job
+
+    def finished(self, job: dict[str, Any], within: float = 40) -> dict[str, Any]:
+        """The job as soon as it is over."""
+
+        def over() -> dict[str, Any] | None:
+            now: dict[str, Any] = self.http.get(f"/api/v1/jobs/{job['job_id']}").json()
+            return now if now["status"] in TERMINAL else None
+
+        try:
+            return eventually(over, within)
+        except AssertionError:
+            print(self.log.getvalue()[-8000:])
+            raise
+
+
+@pytest.fixture(scope="session")
+def neighbour() -> Iterator[Neighbour]:
+    with Neighbour() as running:
+        yield running
+
+
+@pytest.fixture
+def listener() -> Iterator[CountingListener]:
+    """On a port that the stack may not reach."""
+    with CountingListener() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour) -> Iterator[Pixmill]:
+    """The stack of ``pixmill up``. Only the neighbour's port is allowed; time-outs are short."""
+    environ = {
+        "PATH": os.environ.get("PATH", ""),
+        "PIXMILL_ENV": "test",
+        "PIXMILL_EGRESS_ALLOW": f"127.0.0.1:{neighbour.port}",
+        "PIXMILL_FETCH_TIMEOUT": "2",
+        "PIXMILL_MAX_ATTEMPTS": "2",
+    }
+    log = io.StringIO()
+    stack = LocalStack(tmp_path_factory.mktemp("stack"), environ=environ, log=log)
+    try:
+        stack.start()
+    except BaseException:
+        print(log.getvalue()[-8000:])
+        raise
+    try:
+        with httpx.Client(base_url=stack.urls["api"], timeout=30, trust_env=False) as http:
+            yield Pixmill(stack, http, neighbour, log)
+    finally:
+        stack.stop()
