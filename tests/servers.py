@@ -51,7 +51,9 @@ class Servers:
 def running_servers(directory: Path) -> Iterator[Servers]:
     """Started and stopped around the block."""
     log = io.StringIO()
-    stack = LocalStack(directory, servers_only=True, log=log, environ={"PATH": os.environ.get("PATH", "")})
+    stack = LocalStack(
+        directory, servers_only=True, throwaway=True, log=log, environ={"PATH": os.environ.get("PATH", "")}
+    )
     try:
         stack.start()
     except BaseException:

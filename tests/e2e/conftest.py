@@ -80,7 +80,7 @@ def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour) -> I
         "PIXMILL_MAX_ATTEMPTS": "2",
     }
     log = io.StringIO()
-    stack = LocalStack(tmp_path_factory.mktemp("stack"), environ=environ, log=log)
+    stack = LocalStack(tmp_path_factory.mktemp("stack"), environ=environ, log=log, throwaway=True)
     try:
         stack.start()
     except BaseException:

@@ -250,6 +250,20 @@ def test_where_nobody_cannot_enter_data_and_binaries_are_put_elsewhere(
     assert len(list((place / "fallback").glob("data-*"))) == 1
 
 
+def test_a_throwaway_stack_leaves_nothing_wherever_its_data_was(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setattr(privileges, "FALLBACK", place / "fallback")
+    with LocalStack(closed / "data", environ={}, log=io.StringIO(), servers_only=True, throwaway=True) as stack:
+        elsewhere = stack.server_directory
+        assert (elsewhere / "postgres").is_dir()
+        with pytest.raises(DataDirError):  # and one that is refused removes nothing of it
+            LocalStack(closed / "data", environ={}, log=io.StringIO(), throwaway=True).start()
+        assert answers(stack.environment["DATABASE_URL"])
+    assert not elsewhere.exists()
+    assert not (closed / "data").exists()
+
+
 def only_below(directory: Path) -> Callable[[privileges.ServerUser | None, Path], bool]:
     original = privileges.runs
     return lambda user, binary: binary.is_relative_to(directory) and original(user, binary)

@@ -46,7 +46,7 @@ def _run(console: Console, scratch: Path, pictures: list[Path], out: Path) -> No
     environ = {**process_environment(), "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
     try:
         with log_path.open("w") as log:
-            stack = LocalStack(scratch / "data", environ=environ, log=log)
+            stack = LocalStack(scratch / "data", environ=environ, log=log, throwaway=True)
             started = time.monotonic()
             with console.status("Starting Postgres, Redis, dispatcher, workers, beat, Flower and API"):
                 stack.start()

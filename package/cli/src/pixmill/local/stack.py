@@ -1,5 +1,6 @@
 """The local stack, wired together: data directory, servers, processes. For `pixmill up`, the demo and tests."""
 
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ class LocalStack:
 
     ``plan`` says who listens where; None takes free ports. ``environ`` is what the user's variables are taken from
     (None: this process's). ``log`` gets the lines of all processes. ``servers_only`` leaves out everything of
-    pixmill itself.
+    pixmill itself. A ``throwaway`` stack removes its data when it stops, wherever that was put.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class LocalStack:
         log: TextIO | None = None,
         colour: bool = False,
         servers_only: bool = False,
+        throwaway: bool = False,
         policy: RestartPolicy | None = None,
     ) -> None:
         given = process_environment() if environ is None else dict(environ)
@@ -53,6 +55,7 @@ class LocalStack:
         self._given = given
         self._sink = LogSink(log or sys.stdout, colour)
         self._servers_only = servers_only
+        self._throwaway = throwaway
         self._policy = policy
         self._user = privileges.server_user()
         self._resources = ExitStack()
@@ -76,6 +79,7 @@ class LocalStack:
         """Stop in reverse order and give the data directory free. Harmless when nothing runs."""
         if self._supervisor is not None:
             self._supervisor.stop()
+        # Last, and only what this stack held the lock of.
         self._resources.close()
 
     def wait(self, timeout: float | None = None) -> None:
@@ -131,6 +135,8 @@ class LocalStack:
         # Root's servers are somebody else, who must be able to pass through the directory, if not to list it.
         self.data.prepare(0o700 if self._user is None else 0o711)
         self._resources.enter_context(self.data.locked())
+        if self._throwaway:
+            self._resources.callback(self._remove_data)
         if not self._servers_only:
             self.plan.require_free(self.bind)
         for remark in environment.remarks(self._given):
@@ -147,6 +153,10 @@ class LocalStack:
         if self._servers_only:
             return servers
         return [*servers, *ProcessTable(variables, addresses.migrate_url, self.plan, self.data.run).groups()]
+
+    def _remove_data(self) -> None:
+        for directory in {self.server_directory, self.data.path}:
+            shutil.rmtree(directory, ignore_errors=True)
 
     def _servers(self, state: dict[str, object]) -> tuple[postgres.PostgresServer, redis.RedisServer, Credentials]:
         database_directory = self.server_directory / "postgres"

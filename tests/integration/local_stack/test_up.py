@@ -1,0 +1,174 @@
+"""`pixmill up`, all of it: started by its command, looked at from outside, ended in every way there is."""
+
+import base64
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+from tests.integration.local_stack.conftest import eventually, is_alive
+
+from pixmill.local.ports import PortPlan
+
+READY_SECONDS = 90  # generous: other tests may have the cores; how long it takes alone is printed
+
+
+@dataclass
+class Up:
+    """A running `pixmill up`; its output goes to a file."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    plan: PortPlan
+    data: Path
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.text
+        return "pixmill is ready" in self.text
+
+    def environment(self) -> dict[str, str]:
+        argv = [sys.executable, "-m", "pixmill", "env", "--data-dir", str(self.data)]
+        lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+        pairs = (line.removeprefix("export ").split("=", 1) for line in lines)
+        return {name: value.strip("'") for name, value in pairs}
+
+
+@contextmanager
+def started(place: Path, plan: PortPlan | None = None, **environ: str) -> Iterator[Up]:
+    plan = plan or PortPlan.free()
+    data, log = place / "data", place / "log"
+    argv = [sys.executable, "-m", "pixmill", "up", "--data-dir", str(data), "--port", str(plan.api)]
+    given = {"PATH": os.environ["PATH"], "PIXMILL_IMAGING_CONCURRENCY": "1", **environ}
+    began = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, env=given, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        up = Up(process, log, plan, data)
+        try:
+            assert eventually(up.is_ready, READY_SECONDS), up.text
+            print(f"ready after {time.monotonic() - began:.1f} s")
+            yield up
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
+
+
+def family(pid: int) -> set[int]:
+    """The process and all that descend from it."""
+    found, waiting = set(), [pid]
+    while waiting:
+        current = waiting.pop()
+        found.add(current)
+        for children in Path(f"/proc/{current}/task").glob("*/children"):
+            waiting += [int(child) for child in children.read_text().split()]
+    return found
+
+
+def get(url: str, authorization: str = "") -> int:
+    request = urllib.request.Request(url, headers={"Authorization": authorization} if authorization else {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def test_everything_answers_and_ctrl_c_leaves_nothing_but_the_data(place: Path) -> None:
+    with started(place) as up:
+        for name, port in up.plan.items():
+            path = "/healthcheck" if name == "flower" else "/health/ready"
+            assert get(f"http://127.0.0.1:{port}{path}") == 200, name
+        shown = re.search(r"login (\S+) / (\S+)", up.text)
+        assert shown is not None
+        flower = f"http://127.0.0.1:{up.plan.flower}/workers"
+        login = base64.b64encode(f"{shown[1]}:{shown[2]}".encode()).decode()
+        assert (get(flower), get(flower, f"Basic {login}")) == (401, 200)
+        running = family(up.process.pid)
+        commands = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in running]
+        for service in ("imaging", "notifier", "api"):
+            worker = f"{Path(sys.executable).parent}/celery -A pixmill_{service}.celery_app worker"
+            assert any(worker in command for command in commands), service
+        secrets = [value for name, value in up.environment().items() if "SECRET" in name or "PASSWORD" in name]
+        assert len(secrets) == 3
+        assert not any(secret in command for secret in secrets for command in commands)
+        connection = psycopg2.connect(up.environment()["PIXMILL_MIGRATE_DATABASE_URL"])
+        with connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE kept_by_test (n int)")
+        connection.close()
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(60) == 0, up.text
+        stops = re.findall(r"stopping (\S+)", up.text)
+        assert (stops[0], stops[-2:]) == ("api", ["redis", "postgres"])
+        assert "did not stop" not in up.text
+        assert not any(map(is_alive, running))
+    with started(place, up.plan) as again:
+        connection = psycopg2.connect(again.environment()["DATABASE_URL"])
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT n FROM kept_by_test")
+        connection.close()
+
+
+def test_two_stacks_run_side_by_side_and_one_that_is_killed_leaves_no_process(place: Path) -> None:
+    (place / "one").mkdir()
+    (place / "two").mkdir()
+    with started(place / "one") as one, started(place / "two") as two:
+        running = family(one.process.pid)
+        assert len(running) > 10
+        one.process.kill()
+        one.process.wait()
+        assert eventually(lambda: not any(map(is_alive, running)), 15)
+        for name, port in two.plan.items():
+            path = "/healthcheck" if name == "flower" else "/health/ready"
+            assert get(f"http://127.0.0.1:{port}{path}") == 200, name
+
+
+def test_a_worker_that_is_killed_is_started_again_and_variables_of_the_user_reach_it(place: Path) -> None:
+    with started(place, CELERY_TIMEZONE="Europe/Berlin", BROKER_URL="amqp://nowhere") as up:
+        assert "not passed on: BROKER_URL" in up.text
+        children = family(up.process.pid)
+        environs = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in children - {up.process.pid}}
+        notifier = [pid for pid in children if b"notifier@%h" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert b"CELERY_TIMEZONE=Europe/Berlin" in environs[notifier[0]]
+        os.kill(notifier[0], signal.SIGKILL)
+        assert eventually(lambda: "notifier is back" in up.text, 60), up.text
+        assert "notifier died (SIGKILL): starting it again in 0.5 s" in up.text
+        assert get(f"http://127.0.0.1:{up.plan.notifier}/health/ready") == 200
+
+
+@pytest.mark.parametrize("variables", [{"CELERY_TIMEZONE": "Nowhere/Never"}])
+def test_a_wrong_setting_ends_up_with_the_message_of_the_process_that_read_it(
+    place: Path, variables: dict[str, str]
+) -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "pixmill",
+        "up",
+        "--data-dir",
+        str(place / "data"),
+        "--port",
+        str(PortPlan.free().api),
+    ]
+    environ = {"PATH": os.environ["PATH"], **variables}
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stdout
+    assert "giving up" in done.stderr
+    assert "CELERY_TIMEZONE" in done.stderr
