@@ -9,9 +9,9 @@ import uvicorn
 
 from pixmill_api.app import create_app
 from pixmill_api.settings import ApiSettings, refuse_exposure
-from pixmill_shared.errors import ConfigurationError, WorkError
+from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
-from pixmill_shared.runtime import start_runtime
+from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.base import Settings
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
@@ -47,10 +47,10 @@ def main() -> int:
         configure_logging("api")
         settings = ApiSettings.load()
         runtime = start_runtime(threads=settings.threads)
-        runtime.store.exists("health")  # a directory that cannot be used is told now, not by the first upload
+        _open_store(runtime)
         app = create_app(runtime)
         listener = _listen(ListenSettings.load())
-    except (ConfigurationError, WorkError) as error:
+    except ConfigurationError as error:
         return _give_up(str(error))
     host, port = listener.getsockname()[:2]
     log.info("api started", bind=host, port=port, auth=settings.auth)
@@ -70,6 +70,14 @@ def _check_settings() -> None:
     if lines:
         raise ConfigurationError("\n".join(lines))
     refuse_exposure(ApiSettings.load(), ListenSettings.load())
+
+
+def _open_store(runtime: Runtime) -> None:
+    """A directory that cannot be made is told now, not by the first upload. A bucket is not asked: it may come back."""
+    try:
+        runtime.store  # noqa: B018 - built at first use
+    except OSError as error:
+        raise ConfigurationError(f"PIXMILL_STORAGE_URL: the directory cannot be used ({error}).") from None
 
 
 def _listen(settings: ListenSettings) -> socket.socket:

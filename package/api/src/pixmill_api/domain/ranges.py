@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-_ONE_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_ONE_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class Range(NamedTuple):

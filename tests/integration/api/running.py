@@ -1,0 +1,117 @@
+"""The API as a process of its own, and what it left behind."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+
+TABLES = ("uploads", "jobs", "outputs", "job_events", "deliveries")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(database_url: str, storage: Path, **changes: str) -> dict[str, str]:
+    """Everything that the API reads. The broker's port is closed unless a test says otherwise."""
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "PIXMILL_ENV": "test",
+        "PIXMILL_BIND": "127.0.0.1",
+        "PIXMILL_SECRET_KEY": "a key for tests only, 0123456789",
+        "PIXMILL_STORAGE_URL": storage.as_uri(),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        **changes,
+    }
+
+
+def run_to_end(variables: dict[str, str], timeout: float = 20) -> subprocess.CompletedProcess[str]:
+    """Of a process that is expected to stop by itself."""
+    command = [sys.executable, "-m", "pixmill_api"]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@dataclass
+class Api:
+    """``client`` follows no redirects and sends ``headers``."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    database_url: str
+    storage: Path
+    client: httpx.Client = field(repr=False)
+
+    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(self.database_url.replace("+psycopg2", ""))
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql, values)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
+
+    def objects(self) -> list[str]:
+        """All files of the storage, half-written ones too."""
+        return sorted(str(path.relative_to(self.storage)) for path in self.storage.rglob("*") if path.is_file())
+
+    def traces(self) -> dict[str, Any]:
+        """Rows a table and objects: equal before and after a request that is refused."""
+        counts = {table: self.query(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
+        return {**counts, "objects": self.objects()}
+
+    def resident_bytes(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) * 1024
+
+
+@contextmanager
+def running_api(database_url: str, storage: Path, **changes: str) -> Iterator[Api]:
+    """Started, ready, and stopped by SIGTERM, which must end it with 0."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    storage.mkdir(parents=True, exist_ok=True)
+    variables = environment(
+        database_url, storage, PIXMILL_PORT=str(port), PIXMILL_PUBLIC_URL=url, **{"PIXMILL_AUTH": "off", **changes}
+    )
+    log = storage.parent / f"{storage.name}.api.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "pixmill_api"], env=variables, stderr=output)
+    try:
+        _await_health(url, process, log)
+        with httpx.Client(base_url=url, timeout=30) as client:
+            yield Api(url, process, database_url, storage, client)
+    finally:
+        process.terminate()
+        code = process.wait(timeout=30)
+    assert code == 0, log.read_text()
+
+
+def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"the API did not start:\n{log.read_text()}")
+
+
+def wait_until(condition: Any, what: str, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
