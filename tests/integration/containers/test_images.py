@@ -74,6 +74,12 @@ def test_api_image_brings_the_postgres_tools_with_their_libraries(builder: Build
     assert list((image.root / "opt/postgres/lib").glob("libpq*.so.5*"))
 
 
+def test_api_image_has_the_pixmill_command(builder: Builder) -> None:
+    text = builder.image("package/api/Dockerfile").run("pixmill", "--help")
+    assert "migrate" in text
+    assert "keys" in text
+
+
 def test_imaging_image_decodes_with_libvips(builder: Builder) -> None:
     image = builder.image("package/imaging/Dockerfile")
     assert "True" in image.run("python", "-c", "import pyvips; print(pyvips.at_least_libvips(8, 15))")

@@ -1,0 +1,176 @@
+"""docker-compose.yml against the contract and the settings classes."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.integration.containers.compose import MissingVariableError, interpolate
+from tests.integration.containers.dockerfile import read_dockerfile
+from tools.env_example import settings_classes, variable, variables
+
+from pixmill_api.__main__ import USED
+from pixmill_api.settings import ApiSettings
+from pixmill_imaging.settings import ImagingSettings
+from pixmill_shared.contract.queues import WORKER_QUEUES
+from pixmill_shared.settings.base import RuntimeSettings, Settings
+from pixmill_shared.settings.broker import BrokerSettings
+from pixmill_shared.settings.database import DatabaseSettings
+from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.flower import FlowerSettings
+from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
+from pixmill_shared.settings.secrets import SecretSettings, WebhookSecretSettings
+from pixmill_shared.settings.storage import StorageSettings
+from pixmill_shared.settings.work import ConcurrencySettings, TaskLimitSettings, WorkSettings
+
+ROOT = Path(__file__).parents[3]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+
+_CELERY = (RuntimeSettings, LogSettings, BrokerSettings, TaskLimitSettings)
+_STORE = (StorageSettings, SecretSettings, PublicSettings)
+_CLAIMING = (*_CELERY, DatabaseSettings, WorkSettings)
+
+#: What each process reads. Whoever lets a process load another class adds it here and in docker-compose.yml.
+READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
+    "migrate": (RuntimeSettings, "PIXMILL_MIGRATE_DATABASE_URL"),
+    "api": (
+        *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_STORE, ApiSettings),
+        "PIXMILL_MAX_SOURCE_BYTES",
+    ),
+    "dispatcher": _CLAIMING,
+    "imaging": (*_CLAIMING, *_STORE, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
+    "imaging-io": (*_CLAIMING, *_STORE, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
+    "notifier": (*_CLAIMING, *_STORE, EgressSettings, WebhookSecretSettings, "PIXMILL_NOTIFIER_CONCURRENCY"),
+    "worker": (*_CELERY, DatabaseSettings, "PIXMILL_WORKER_CONCURRENCY"),
+    "beat": _CELERY,
+    "flower": (RuntimeSettings, BrokerSettings, TaskLimitSettings, FlowerSettings),
+}
+PORTS = {
+    "api": 8000,
+    "imaging": 8001,
+    "notifier": 8002,
+    "imaging-io": 8003,
+    "worker": 8004,
+    "beat": 8005,
+    "dispatcher": 8006,
+    "flower": 5555,
+}
+_SET_BY_IMAGES = variables(ListenSettings)
+
+
+def command(name: str) -> str:
+    """Of the service, or of its image."""
+    service = SERVICES[name]
+    if "command" in service:
+        return " ".join(service["command"])
+    return " ".join(read_dockerfile(ROOT / service["build"]["dockerfile"])[-1].one("CMD").words())
+
+
+@pytest.mark.parametrize("name", READS)
+def test_service_gets_the_variables_that_its_process_reads_and_no_others(name: str) -> None:
+    read = {entry for item in READS[name] for entry in ({item} if isinstance(item, str) else variables(item))}
+    given = set(SERVICES[name]["environment"]) - _SET_BY_IMAGES
+    assert sorted(given - read) == [], f"{name} does not read these: take them out of docker-compose.yml"
+    assert sorted(read - given) == [], f"{name} reads these: pass them on in docker-compose.yml"
+
+
+def test_all_processes_of_pixmill_are_in_the_table() -> None:
+    assert set(READS) == set(SERVICES) - {"postgres", "redis"}
+
+
+def test_what_the_api_checks_at_its_start_is_what_the_table_says() -> None:
+    listed = {item for item in READS["api"] if not isinstance(item, str)}
+    # Of the egress settings it reads one limit, by name in the table.
+    assert listed | {ListenSettings, EgressSettings} == set(USED) | {RuntimeSettings}
+
+
+def test_blocks_of_variables_are_the_settings_classes() -> None:
+    by_block = {
+        "x-" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__.removesuffix("Settings")).lower(): variables(cls)
+        for cls in settings_classes()
+    }
+    blocks = {
+        name: set(value)
+        for name, value in COMPOSE.items()
+        if name.startswith("x-") and isinstance(value, dict) and all(key.isupper() for key in value)
+    }
+    assert blocks
+    wrong = {name: by_block.get(name, set()) ^ found for name, found in blocks.items() if by_block.get(name) != found}
+    assert wrong == {}, "a block lists the variables of the settings class that it is named after"
+
+
+def test_secrets_reach_only_those_that_need_them() -> None:
+    holders = {
+        secret: {name for name, service in SERVICES.items() if secret in service.get("environment", {})}
+        for secret in ("FLOWER_PASSWORD", "PIXMILL_WEBHOOK_SECRET", "PIXMILL_MIGRATE_DATABASE_URL")
+    }
+    assert holders == {
+        "FLOWER_PASSWORD": {"flower"},
+        "PIXMILL_WEBHOOK_SECRET": {"notifier"},
+        "PIXMILL_MIGRATE_DATABASE_URL": {"migrate"},
+    }
+
+
+@pytest.mark.parametrize("name", WORKER_QUEUES)
+def test_worker_consumes_the_queues_of_the_contract(name: str) -> None:
+    found = re.search(r"-Q (\S+)", command(name))
+    assert found, command(name)
+    expected = ",".join(queue.value for queue in WORKER_QUEUES[name])
+    assert found[1] == expected, "write -Q as in pixmill_shared.contract.queues.WORKER_QUEUES"
+    assert f"-n {name}@%h" in command(name)
+
+
+def test_no_other_service_consumes_a_queue() -> None:
+    assert {name for name in READS if " worker " in command(name)} == set(WORKER_QUEUES)
+
+
+@pytest.mark.parametrize("name", WORKER_QUEUES)
+def test_worker_runs_as_many_tasks_as_its_setting_says(name: str) -> None:
+    field = name.replace("-", "_")
+    default = ConcurrencySettings.model_fields[field].default
+    assert f"${{{variable(ConcurrencySettings, field)}:-{default}}}" in command(name).replace("$$", "$")
+
+
+@pytest.mark.parametrize("name", PORTS)
+def test_service_listens_on_the_port_of_the_table(name: str) -> None:
+    service = SERVICES[name]
+    image = read_dockerfile(ROOT / service["build"]["dockerfile"])[-1]
+    assert str(service["environment"].get("PIXMILL_PORT", image.environment["PIXMILL_PORT"])) == str(PORTS[name])
+
+
+def test_only_api_and_flower_are_published() -> None:
+    published = {name for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"api", "flower"}
+    assert {name for name, service in SERVICES.items() if "edge" in service["networks"]} == published
+
+
+def test_only_those_that_fetch_or_deliver_have_a_way_out() -> None:
+    assert COMPOSE["networks"]["backend"]["internal"] is True
+    assert all("backend" in service["networks"] for service in SERVICES.values())
+    out = {name for name, service in SERVICES.items() if "egress" in service["networks"]}
+    assert out == {"imaging-io", "notifier"}
+
+
+def test_services_wait_for_what_they_need_and_come_back_after_a_crash() -> None:
+    for name, service in SERVICES.items():
+        conditions = {entry["condition"] for entry in service.get("depends_on", {}).values()}
+        assert conditions <= {"service_healthy", "service_completed_successfully"}, name
+        assert service["restart"] == ("no" if name == "migrate" else "unless-stopped"), name
+        assert "stop_grace_period" in service, name
+    for name in PORTS:
+        assert SERVICES[name]["depends_on"], name
+        if {DatabaseSettings} & set(READS[name]):
+            assert "migrate" in SERVICES[name]["depends_on"], name
+
+
+def test_compose_stops_with_a_sentence_where_a_secret_is_not_set() -> None:
+    with pytest.raises(MissingVariableError, match=r"set DB_PASSWORD in \.env"):
+        interpolate("${DB_PASSWORD:?set DB_PASSWORD in .env}", {"DB_PASSWORD": ""})
+    asked = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    assert asked == {
+        *("DB_PASSWORD", "FLOWER_PASSWORD", "FLOWER_USER", "PIXMILL_SECRET_KEY", "PIXMILL_WEBHOOK_SECRET"),
+        *("POSTGRES_MIGRATE_PASSWORD", "REDIS_PASSWORD"),
+    }
