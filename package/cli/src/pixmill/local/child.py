@@ -85,7 +85,8 @@ class Child:
         if self.is_running():
             self._process.send_signal(self.spec.stop_signal)
         try:
-            await asyncio.wait_for(self.exited(), grace)
+            async with asyncio.timeout(grace):
+                await self.exited()
         except TimeoutError:
             self._sink.note(f"{self.spec.name} did not stop within {grace:g} s: killed")
             self.kill()

@@ -64,6 +64,7 @@ class Keeper:
         finally:
             exit_.cancel()
             probe.cancel()
+            await asyncio.gather(exit_, probe, return_exceptions=True)
 
     async def _until_ready(self, child: Child) -> None:
         if self.spec.ready is None:
@@ -83,7 +84,10 @@ class Keeper:
         if self.spec.ready is None:
             return True
         try:
-            return await asyncio.wait_for(self.spec.ready(), _PROBE_TIMEOUT)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes as the answer does, and the
+            # probe of a dead process would go on and call the next one ready.
+            async with asyncio.timeout(_PROBE_TIMEOUT):
+                return await self.spec.ready()
         except TimeoutError:
             return False
 
