@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from pixmill_api import schemas
 from pixmill_api.domain.media_types import FORM, JSON, UNKNOWN
 from pixmill_shared.contract.queues import Priority
-from pixmill_shared.domain.recipe import FilterName
+from pixmill_shared.domain.recipe import FILTERS
 
 _REF: Final = "#/components/schemas/{model}"
 _MODELS: Final = (schemas.JobRequest, schemas.ProcessRequest, schemas.ProcessForm, schemas.JobList)
@@ -53,7 +53,7 @@ def problems_of(*statuses: int) -> Responses:
 _FORM_FIELDS: Final = {
     "width": schemas.DIMENSION_SCHEMA | {"default": 800},
     "height": schemas.DIMENSION_SCHEMA | {"default": 600},
-    "filter": {"enum": ["none", *FilterName], "default": "none"},
+    "filter": {"enum": ["none", *FILTERS], "default": "none"},
     "priority": {"enum": list(Priority), "default": "normal"},
     "webhook_url": {"type": "string"},
     "metadata": {"type": "string", "description": "a JSON object"},

@@ -11,74 +11,11 @@ from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEYS, 
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.domain.jobs import JobStatus, Stage
-from pixmill_shared.domain.recipe import FilterName, OutputFormat, ResizeMode
-from pixmill_shared.domain.recipe.model import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS
+from pixmill_shared.domain.recipe import FILTERS, MAX_DIMENSION, RECIPE_SCHEMA
 from pixmill_shared.egress import InvalidUrl
 from pixmill_shared.egress.urls import MAX_URL_LENGTH, parse_url
 
 DIMENSION_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
-
-# The recipe is checked by pixmill_shared.domain.recipe, which the worker uses too; this says the same in JSON Schema.
-_RESIZE: Final[dict[str, Any]] = {
-    "type": "object",
-    "title": "Resize",
-    "additionalProperties": False,
-    "required": ["op"],
-    "properties": {
-        "op": {"const": "resize"},
-        "width": DIMENSION_SCHEMA,
-        "height": DIMENSION_SCHEMA,
-        "mode": {"enum": list(ResizeMode), "default": "fit"},
-        "enlarge": {"type": "boolean", "default": False},
-    },
-}
-_FILTER: Final[dict[str, Any]] = {
-    "type": "object",
-    "title": "Filter",
-    "additionalProperties": False,
-    "required": ["op", "name"],
-    "properties": {
-        "op": {"const": "filter"},
-        "name": {"enum": list(FilterName)},
-        "sigma": {"type": "number", "minimum": 0.1, "maximum": 250, "description": "of blur, in pixels"},
-        "amount": {"type": "number", "minimum": 0.01, "maximum": 10, "description": "of sharpen"},
-    },
-}
-_OUTPUT: Final[dict[str, Any]] = {
-    "type": "object",
-    "title": "Output",
-    "additionalProperties": False,
-    "required": ["name"],
-    "properties": {
-        "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
-        "operations": {"type": "array", "maxItems": MAX_OPERATIONS, "items": {"oneOf": [_RESIZE, _FILTER]}},
-        "format": {"enum": list(OutputFormat), "default": "source"},
-        "quality": {"type": "integer", "minimum": 1, "maximum": 100},
-        "metadata": {"enum": ["strip"], "default": "strip"},
-    },
-}
-RECIPE_SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "title": "Recipe",
-    "additionalProperties": False,
-    "required": ["outputs"],
-    "properties": {"outputs": {"type": "array", "minItems": 1, "maxItems": MAX_OUTPUTS, "items": _OUTPUT}},
-    "examples": [
-        {
-            "outputs": [
-                {
-                    "name": "web",
-                    "operations": [
-                        {"op": "resize", "width": 800, "height": 600, "mode": "fit"},
-                        {"op": "filter", "name": "sharpen", "amount": 0.6},
-                    ],
-                    "format": "webp",
-                    "quality": 80,
-                }
-            ]
-        }
-    ],
-}
 
 
 def _web_url(text: str) -> str:
@@ -148,7 +85,7 @@ class ProcessForm(Options):
 
     width: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 800
     height: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 600
-    filter: Annotated[Any, WithJsonSchema({"type": "string", "enum": ["none", *FilterName]})] = "none"
+    filter: Annotated[Any, WithJsonSchema({"type": "string", "enum": ["none", *FILTERS]})] = "none"
 
 
 class ProcessRequest(ProcessForm):

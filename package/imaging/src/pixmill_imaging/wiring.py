@@ -6,7 +6,7 @@ from functools import cache
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.domain.loader import Loader
 from pixmill_imaging.domain.rendition import engine_name
-from pixmill_imaging.pillow.canvas import Canvas
+from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.service.loaders import choose_loader
 from pixmill_imaging.settings import ImagingSettings
 
@@ -15,7 +15,7 @@ from pixmill_imaging.settings import ImagingSettings
 class Engine:
     """What decodes, and within which limits. ``name`` is part of a rendition's address."""
 
-    loader: Loader[Canvas]
+    loader: Loader[Picture]
     limits: PixelLimits
 
     @property

@@ -8,6 +8,7 @@ from typing import Final
 from PIL import Image
 
 from pixmill_imaging.pillow.canvas import Canvas
+from pixmill_imaging.pillow.picture import Picture
 from pixmill_shared.domain.recipe import OutputFormat
 
 _WHITE: Final = (255, 255, 255)
@@ -22,11 +23,13 @@ _TRANSPARENT_INDEX: Final = 255
 
 @dataclass(frozen=True)
 class Encoder:
-    """``encode`` takes the canvas and a quality from 1 to 100, which PNG and GIF have no use for."""
+    """``encode`` takes the picture, of which it writes the first frame, and a quality from 1 to 100, which PNG and
+    GIF have no use for.
+    """
 
     media_type: str
     extension: str
-    encode: Callable[[Canvas, int], bytes]
+    encode: Callable[[Picture, int], bytes]
 
 
 def _jpeg(image: Canvas, quality: int) -> bytes:
@@ -58,12 +61,16 @@ def _gif(image: Canvas, _quality: int) -> bytes:
     return _saved(indexed, "GIF", transparency=_TRANSPARENT_INDEX, optimize=False)
 
 
+def _still(encode: Callable[[Canvas, int], bytes]) -> Callable[[Picture, int], bytes]:
+    return lambda picture, quality: encode(picture.frames[0], quality)
+
+
 ENCODERS: Final[dict[OutputFormat, Encoder]] = {
-    OutputFormat.JPEG: Encoder("image/jpeg", "jpg", _jpeg),
-    OutputFormat.PNG: Encoder("image/png", "png", _png),
-    OutputFormat.WEBP: Encoder("image/webp", "webp", _webp),
-    OutputFormat.AVIF: Encoder("image/avif", "avif", _avif),
-    OutputFormat.GIF: Encoder("image/gif", "gif", _gif),
+    OutputFormat.JPEG: Encoder("image/jpeg", "jpg", _still(_jpeg)),
+    OutputFormat.PNG: Encoder("image/png", "png", _still(_png)),
+    OutputFormat.WEBP: Encoder("image/webp", "webp", _still(_webp)),
+    OutputFormat.AVIF: Encoder("image/avif", "avif", _still(_avif)),
+    OutputFormat.GIF: Encoder("image/gif", "gif", _still(_gif)),
 }
 
 

@@ -20,9 +20,9 @@ from PIL import (  # noqa: F401
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.loader import Header
 from pixmill_imaging.domain.sniff import SourceFormat
-from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.colour import resizable, to_srgb
 from pixmill_imaging.pillow.decoding import DECODER_ERRORS, decoding
+from pixmill_imaging.pillow.picture import Picture
 
 #: Pillow's names; an MPO is a JPEG with more pictures behind it, and its first one is read as any JPEG.
 _FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat}
@@ -61,7 +61,7 @@ class PillowSource:
         self._image = image
         self._orientation = orientation
 
-    def pixels(self, target: Size) -> Canvas:
+    def pixels(self, target: Size) -> Picture:
         """Decode; see ``domain.loader.OpenedSource``."""
         image, profile = self._image, self._image.info.get("icc_profile")
         sideways = self._orientation in _SIDEWAYS
@@ -76,7 +76,7 @@ class PillowSource:
         turn = _UPRIGHT.get(self._orientation)
         upright = canvas.transpose(turn) if turn is not None else canvas
         upright.info = {}
-        return upright
+        return Picture.still(upright)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -4,8 +4,8 @@ import importlib.util
 
 from pixmill_imaging.domain.loader import Loader, OpenedSource
 from pixmill_imaging.domain.sniff import SourceFormat
-from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.loader import PillowLoader
+from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.settings import LoaderChoice
 from pixmill_shared.errors import ConfigurationError
 
@@ -22,12 +22,12 @@ class _VipsWithPillow:
         self._vips = VipsLoader()
         self._pillow = PillowLoader()
 
-    def open(self, data: bytes, source_format: SourceFormat) -> OpenedSource[Canvas]:
-        loader: Loader[Canvas] = self._vips if source_format in self._formats else self._pillow
+    def open(self, data: bytes, source_format: SourceFormat) -> OpenedSource[Picture]:
+        loader: Loader[Picture] = self._vips if source_format in self._formats else self._pillow
         return loader.open(data, source_format)
 
 
-def choose_loader(choice: LoaderChoice) -> Loader[Canvas]:
+def choose_loader(choice: LoaderChoice) -> Loader[Picture]:
     """Import and configure the chosen library; call it in the process that renders, not in one that forks.
 
     Raises ConfigurationError if vips is asked for and not installed.

@@ -12,9 +12,9 @@ from pixmill_imaging.domain.geometry import Size, needed, placement
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.domain.loader import Loader, OpenedSource
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
-from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.encode import ENCODERS
 from pixmill_imaging.pillow.operations import apply_operation
+from pixmill_imaging.pillow.picture import Picture
 from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, Resize, default_quality
 
 
@@ -43,7 +43,7 @@ class Rendered:
     sha256: str
 
 
-def render(data: bytes, recipe: Recipe, loader: Loader[Canvas], limits: PixelLimits) -> "Rendering":
+def render(data: bytes, recipe: Recipe, loader: Loader[Picture], limits: PixelLimits) -> "Rendering":
     """Judge the source by its header, before anything is decoded.
 
     Raises PermanentError ``unsupported_format``, ``undecodable`` or ``too_many_pixels``.
@@ -61,7 +61,7 @@ def render(data: bytes, recipe: Recipe, loader: Loader[Canvas], limits: PixelLim
 class Rendering:
     """A source that passed the limits, and what is to be made of it."""
 
-    def __init__(self, source: SourceInfo, recipe: Recipe, opened: OpenedSource[Canvas]) -> None:
+    def __init__(self, source: SourceInfo, recipe: Recipe, opened: OpenedSource[Picture]) -> None:
         self.source = source
         self._recipe = recipe
         self._opened = opened
@@ -99,21 +99,21 @@ def _check_sizes(output: Output, source: Size, limits: PixelLimits) -> None:
             limits.check_output(output.name, size)
 
 
-def _made(loaded: Canvas, stands_for: Size, output: Output, source_format: SourceFormat) -> Rendered:
-    image = loaded
+def _made(loaded: Picture, stands_for: Size, output: Output, source_format: SourceFormat) -> Rendered:
+    picture = loaded
     for operation in output.operations:
-        image = apply_operation(image, operation, stands_for)
-        stands_for = Size(*image.size)
+        picture = apply_operation(picture, operation, stands_for)
+        stands_for = picture.size
     output_format = _resolved(output.format, source_format)
     encoder = ENCODERS[output_format]
-    data = encoder.encode(image, output.quality or default_quality(output_format) or 0)
+    data = encoder.encode(picture, output.quality or default_quality(output_format) or 0)
     return Rendered(
         name=output.name,
         format=output_format,
         media_type=encoder.media_type,
         extension=encoder.extension,
-        width=image.width,
-        height=image.height,
+        width=picture.size.width,
+        height=picture.size.height,
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
     )

@@ -10,7 +10,8 @@ from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.jpeg import has_end
 from pixmill_imaging.domain.loader import Header
 from pixmill_imaging.domain.sniff import SourceFormat
-from pixmill_imaging.pillow.canvas import Canvas, canvas_from_pixels
+from pixmill_imaging.pillow.canvas import canvas_from_pixels
+from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.vips import library  # noqa: F401 - configures the process
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.errors import PermanentError
@@ -50,12 +51,12 @@ class VipsSource:
         self._data = data
         self._image = image
 
-    def pixels(self, target: Size) -> Canvas:
+    def pixels(self, target: Size) -> Picture:
         """Decode; see ``domain.loader.OpenedSource``."""
         with _decoding():
             small = _plain(self._thumbnail(target))
             pixels = small.write_to_memory()
-        return canvas_from_pixels(pixels, small.width, small.height, small.bands)
+        return Picture.still(canvas_from_pixels(pixels, small.width, small.height, small.bands))
 
     def _thumbnail(self, target: Size) -> "pyvips.Image":
         # With "force" the size is exactly the one that our geometry says; the aspect is in there already.

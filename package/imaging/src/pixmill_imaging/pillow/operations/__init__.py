@@ -9,6 +9,7 @@ from pixmill_imaging.pillow.operations.blur import blur
 from pixmill_imaging.pillow.operations.grayscale import grayscale
 from pixmill_imaging.pillow.operations.resize import resize
 from pixmill_imaging.pillow.operations.sharpen import sharpen
+from pixmill_imaging.pillow.picture import Picture
 from pixmill_shared.domain.recipe import Blur, Grayscale, Operation, Resize, Sharpen
 
 #: Each takes the canvas, the step, and the size that the canvas stands for: it may have been loaded smaller.
@@ -20,6 +21,14 @@ OPERATIONS: Final[dict[type, Callable[[Canvas, Any, Size], Canvas]]] = {
 }
 
 
-def apply_operation(image: Canvas, operation: Operation, stands_for: Size) -> Canvas:
-    """Give a new canvas, or the same one if there is nothing to do; ``image`` itself is never changed."""
-    return OPERATIONS[type(operation)](image, operation, stands_for)
+#: Of operations that depend on what is to be seen: from the first frame to a step that says what is to be done, so that
+#: all frames of an animation are treated alike.
+RESOLVERS: Final[dict[type, Callable[[Canvas, Any, Size], Operation]]] = {}
+
+
+def apply_operation(picture: Picture, operation: Operation, stands_for: Size) -> Picture:
+    """Give a new picture, or the same one if there is nothing to do; ``picture`` itself is never changed."""
+    resolve = RESOLVERS.get(type(operation))
+    step = resolve(picture.frames[0], operation, stands_for) if resolve else operation
+    change = OPERATIONS[type(step)]
+    return picture.each(lambda frame: change(frame, step, stands_for))

@@ -1,28 +1,39 @@
-"""Recipes: the frozen type, its canonical form and hash (``model``); reading one from JSON (``parsing``)."""
+"""Recipes: the frozen type, its canonical form and hash (``model``), its steps (``operations``), and reading one from
+JSON (``parsing``).
+"""
 
+from pixmill_shared.domain.recipe.limits import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS, Limits
 from pixmill_shared.domain.recipe.model import (
     PROCESS_OUTPUT,
-    Blur,
-    FilterName,
-    Grayscale,
-    Limits,
     MetadataPolicy,
-    Operation,
     Output,
     OutputFormat,
     Recipe,
-    Resize,
-    ResizeMode,
-    Sharpen,
     default_quality,
     recipe_hash,
 )
+from pixmill_shared.domain.recipe.operations import (
+    FILTERS,
+    OPERATIONS,
+    Blur,
+    Grayscale,
+    Operation,
+    Resize,
+    ResizeMode,
+    Sharpen,
+)
 from pixmill_shared.domain.recipe.parsing import RecipeError, parse_recipe, process_recipe
+from pixmill_shared.domain.recipe.schema import RECIPE_SCHEMA
 
 __all__ = [
+    "FILTERS",
+    "MAX_DIMENSION",
+    "MAX_OPERATIONS",
+    "MAX_OUTPUTS",
+    "OPERATIONS",
     "PROCESS_OUTPUT",
+    "RECIPE_SCHEMA",
     "Blur",
-    "FilterName",
     "Grayscale",
     "Limits",
     "MetadataPolicy",

@@ -10,29 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-MAX_DIMENSION: Final = 16_384
-MAX_OUTPUTS: Final = 20
-MAX_OPERATIONS: Final = 50
+from pixmill_shared.domain.recipe.operations import Operation
 
 DEFAULT_QUALITY: Final = 80
 DEFAULT_AVIF_QUALITY: Final = 60
-DEFAULT_BLUR_SIGMA: Final = 2.0
-DEFAULT_SHARPEN_AMOUNT: Final = 0.6
 
 #: The output of the short form, ``POST /process``.
 PROCESS_OUTPUT: Final = "result"
-
-
-class ResizeMode(StrEnum):
-    FIT = "fit"
-    FILL = "fill"
-    EXACT = "exact"
-
-
-class FilterName(StrEnum):
-    GRAYSCALE = "grayscale"
-    BLUR = "blur"
-    SHARPEN = "sharpen"
 
 
 class OutputFormat(StrEnum):
@@ -54,62 +38,6 @@ def default_quality(output_format: OutputFormat) -> int | None:
     if output_format is OutputFormat.SOURCE:
         return None
     return DEFAULT_AVIF_QUALITY if output_format is OutputFormat.AVIF else DEFAULT_QUALITY
-
-
-@dataclass(frozen=True)
-class Limits:
-    """``max_dimension`` in pixels, the others are counts."""
-
-    max_dimension: int = MAX_DIMENSION
-    max_outputs: int = MAX_OUTPUTS
-    max_operations: int = MAX_OPERATIONS
-
-
-@dataclass(frozen=True)
-class Resize:
-    """``width`` and ``height`` in pixels after autorotation; fit may leave one out, fill and exact have both.
-
-    fit: inside the box. fill: cover the box and cut away what hangs over, evenly on both sides. exact:
-    stretch. Without ``enlarge`` fit and fill never scale up; exact always gives the size that was asked for.
-    """
-
-    width: int | None
-    height: int | None
-    mode: ResizeMode = ResizeMode.FIT
-    enlarge: bool = False
-
-    def canonical(self) -> dict[str, object]:
-        size = {key: value for key, value in (("width", self.width), ("height", self.height)) if value is not None}
-        return {"op": "resize", **size, "mode": str(self.mode), "enlarge": self.enlarge}
-
-
-@dataclass(frozen=True)
-class Grayscale:
-    def canonical(self) -> dict[str, object]:
-        return {"op": "filter", "name": str(FilterName.GRAYSCALE)}
-
-
-@dataclass(frozen=True)
-class Blur:
-    """Gaussian; ``sigma`` in pixels of the picture as it is at this step."""
-
-    sigma: float = DEFAULT_BLUR_SIGMA
-
-    def canonical(self) -> dict[str, object]:
-        return {"op": "filter", "name": str(FilterName.BLUR), "sigma": self.sigma}
-
-
-@dataclass(frozen=True)
-class Sharpen:
-    """Unsharp mask; ``amount`` 1 adds the difference to a blurred copy once."""
-
-    amount: float = DEFAULT_SHARPEN_AMOUNT
-
-    def canonical(self) -> dict[str, object]:
-        return {"op": "filter", "name": str(FilterName.SHARPEN), "amount": self.amount}
-
-
-Operation = Resize | Grayscale | Blur | Sharpen
 
 
 @dataclass(frozen=True)

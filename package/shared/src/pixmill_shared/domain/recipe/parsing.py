@@ -4,34 +4,22 @@ import re
 from typing import Final
 
 from pixmill_shared.domain.json_reader import JsonError, JsonReader, join_pointer
+from pixmill_shared.domain.recipe.fields import Fields
+from pixmill_shared.domain.recipe.limits import Limits
 from pixmill_shared.domain.recipe.model import (
-    DEFAULT_BLUR_SIGMA,
-    DEFAULT_SHARPEN_AMOUNT,
     PROCESS_OUTPUT,
-    Blur,
-    FilterName,
-    Grayscale,
-    Limits,
     MetadataPolicy,
-    Operation,
     Output,
     OutputFormat,
     Recipe,
-    Resize,
-    ResizeMode,
-    Sharpen,
     default_quality,
 )
+from pixmill_shared.domain.recipe.operations import FILTERS, OPERATIONS, Operation, Resize
 from pixmill_shared.errors import PixmillError
 
 NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NO_FILTER: Final = "none"
-
-_FILTER_KEYS: Final = {
-    FilterName.GRAYSCALE: ("op", "name"),
-    FilterName.BLUR: ("op", "name", "sigma"),
-    FilterName.SHARPEN: ("op", "name", "amount"),
-}
+FILTER: Final = "filter"
 
 
 class RecipeError(PixmillError):
@@ -78,13 +66,17 @@ class _RecipeReader:
         return Recipe(tuple(output for output in outputs if output))
 
     def process(self, width: object, height: object, filter_name: object) -> Recipe:
-        operations: list[Operation] = [Resize(self._dimension(width, "/width"), self._dimension(height, "/height"))]
-        if filter_name in list(FilterName):
-            operations.append(_default_filter(FilterName(str(filter_name))))
+        box = self._fields({"width": width, "height": height}, "")
+        operations: list[Operation] = [Resize(box.dimension("width"), box.dimension("height"))]
+        if isinstance(filter_name, str) and filter_name in FILTERS:
+            operations.append(FILTERS[filter_name].read(self._fields({}, "")))
         elif filter_name != NO_FILTER:
-            self._json.fail("/filter", f"must be one of {', '.join((NO_FILTER, *FilterName))}")
+            self._json.fail("/filter", f"must be one of {', '.join((NO_FILTER, *FILTERS))}")
         self._raise_if_wrong()
         return Recipe((Output(PROCESS_OUTPUT, tuple(operations)),))
+
+    def _fields(self, value: dict[str, object], at: str) -> Fields:
+        return Fields(self._json, value, at, self._limits)
 
     def _raise_if_wrong(self) -> None:
         if self._json.errors:
@@ -122,48 +114,26 @@ class _RecipeReader:
         return tuple(operation for operation in operations if operation)
 
     def _operation(self, value: object, at: str) -> Operation | None:
-        op = value.get("op") if isinstance(value, dict) else None
-        if op == "resize":
-            return self._resize(value, at)
-        if op == "filter":
-            return self._filter(value, at)
         if not isinstance(value, dict):
             self._json.fail(at, "must be an object")
             return None
-        self._json.fail(f"{at}/op", "must be one of resize, filter")
-        return None
+        fields, op = self._fields(value, at), value.get("op")
+        if op == FILTER:
+            return self._step(fields, FILTERS, "name", ("op", "name"))
+        return self._step(fields, OPERATIONS, "op", ("op",), also=(FILTER,))
 
-    def _resize(self, value: object, at: str) -> Resize | None:
-        found = self._json.mapping(value, at, ("op", "width", "height", "mode", "enlarge")) or {}
-        width = self._dimension(found["width"], f"{at}/width") if "width" in found else None
-        height = self._dimension(found["height"], f"{at}/height") if "height" in found else None
-        mode = self._json.choice(found.get("mode", ResizeMode.FIT), f"{at}/mode", ResizeMode)
-        enlarge = self._json.boolean(found.get("enlarge", False), f"{at}/enlarge")
-        given = sum(key in found for key in ("width", "height"))
-        if given == 0:
-            self._json.fail(at, "must have width, height or both")
-        elif given == 1 and mode in (ResizeMode.FILL, ResizeMode.EXACT):
-            self._json.fail(at, f"must have both width and height for mode {mode}")
-        return Resize(width, height, mode or ResizeMode.FIT, bool(enlarge))
-
-    def _filter(self, value: object, at: str) -> Operation | None:
-        names = tuple(dict.fromkeys(key for keys in _FILTER_KEYS.values() for key in keys))
-        found = value if isinstance(value, dict) else {}
-        name = self._json.choice(found.get("name"), f"{at}/name", FilterName)
-        self._json.mapping(value, at, _FILTER_KEYS[name] if name else names)
-        if name is FilterName.BLUR:
-            sigma = self._json.number(found.get("sigma", DEFAULT_BLUR_SIGMA), f"{at}/sigma", 0.1, 250)
-            return Blur(sigma or DEFAULT_BLUR_SIGMA)
-        if name is FilterName.SHARPEN:
-            amount = self._json.number(found.get("amount", DEFAULT_SHARPEN_AMOUNT), f"{at}/amount", 0.01, 10)
-            return Sharpen(amount or DEFAULT_SHARPEN_AMOUNT)
-        return Grayscale() if name else None
-
-    def _dimension(self, value: object, at: str) -> int | None:
-        return self._json.integer(value, at, 1, self._limits.max_dimension)
-
-
-def _default_filter(name: FilterName) -> Operation:
-    if name is FilterName.BLUR:
-        return Blur()
-    return Sharpen() if name is FilterName.SHARPEN else Grayscale()
+    def _step(
+        self,
+        fields: Fields,
+        kinds: dict[str, type[Operation]],
+        key: str,
+        known: tuple[str, ...],
+        also: tuple[str, ...] = (),
+    ) -> Operation | None:
+        name = fields.raw(key)
+        kind = kinds.get(name) if isinstance(name, str) else None
+        if kind is None:
+            fields.fail(f"must be one of {', '.join((*kinds, *also))}", key)
+            return None
+        fields.refuse_unknown((*known, *kind.SCHEMA))
+        return kind.read(fields)

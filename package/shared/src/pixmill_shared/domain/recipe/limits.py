@@ -1,0 +1,17 @@
+"""How large a recipe may be."""
+
+from dataclasses import dataclass
+from typing import Final
+
+MAX_DIMENSION: Final = 16_384
+MAX_OUTPUTS: Final = 20
+MAX_OPERATIONS: Final = 50
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``max_dimension`` in pixels, the others are counts."""
+
+    max_dimension: int = MAX_DIMENSION
+    max_outputs: int = MAX_OUTPUTS
+    max_operations: int = MAX_OPERATIONS
