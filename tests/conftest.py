@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.s3 import S3, running_s3
 from tests.servers import Servers, running_servers
 
 
@@ -30,3 +31,10 @@ def redis_url(servers: Servers) -> str:
     with redis.Redis.from_url(servers.redis_url) as client:
         client.flushall()
     return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3 server with one bucket."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as running:
+        yield running

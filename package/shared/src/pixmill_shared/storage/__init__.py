@@ -1,6 +1,14 @@
-"""Objects: uploads, fetched sources and renditions, in a directory or a bucket."""
+"""Objects: uploads, fetched sources and renditions, in a directory or a bucket. The one home of obstore."""
 
-from pixmill_shared.storage.store import ObjectInfo, ObjectNotFound, ObjectStore, StorageUnavailable
-from pixmill_shared.storage.wiring import open_store
+from pixmill_shared.storage.store import InvalidKey, ObjectInfo, ObjectNotFound, ObjectStore, StorageUnavailable
+from pixmill_shared.storage.wiring import open_store, prepare_directory
 
-__all__ = ["ObjectInfo", "ObjectNotFound", "ObjectStore", "StorageUnavailable", "open_store"]
+__all__ = [
+    "InvalidKey",
+    "ObjectInfo",
+    "ObjectNotFound",
+    "ObjectStore",
+    "StorageUnavailable",
+    "open_store",
+    "prepare_directory",
+]

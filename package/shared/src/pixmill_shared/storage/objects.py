@@ -1,118 +1,89 @@
-"""The stores of obstore: the only module that knows the library.
+"""What all stores of obstore have in common.
 
 Safe under prefork as pixmill uses it: a store may be built before a fork, but its first request must come after it
 (obstore's runtime has threads). Worker processes make their requests in the children only.
 """
 
-import datetime
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import obstore
 from obstore import exceptions
-from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
-from pixmill_shared.storage.signing import FileUrlSigner
+from pixmill_shared.storage.keys import check_key, check_prefix
+from pixmill_shared.storage.sources import AsyncSource, Source, ended
 from pixmill_shared.storage.store import ObjectInfo, ObjectNotFound, StorageUnavailable
 
-CHUNK: Final = 5 * 1024 * 1024
-"""Bytes of a part of a streamed write; S3 takes no smaller ones."""
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
-READ_CHUNK: Final = 256 * 1024
+PART: Final = 5 * 1024 * 1024
+"""Bytes of a part of a streamed write; S3 takes no smaller ones."""
+READ_AHEAD: Final = 4 * 1024 * 1024
+"""Bytes of a read of a stream: one request to a bucket each."""
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def writing() -> Iterator[None]:
+    """Nothing that is missing is the caller's object: it is a bucket or a directory."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise ObjectNotFound from error
     except (exceptions.BaseError, OSError) as error:
         raise StorageUnavailable from error
 
 
-class _Objects:
-    """What all kinds of store have in common."""
-
-    def __init__(self, store: Any, *, attributes: bool) -> None:
-        self._store = store
-        self._attributes = attributes
-
-    def _attributes_of(self, media_type: str) -> dict[str, str] | None:
-        return {"Content-Type": media_type} if self._attributes else None
+class Objects(ABC):
+    """Reads and writes; where they go, and how URLs look, subclasses say."""
 
     def put(self, key: str, data: bytes, media_type: str) -> None:
-        with _translated():
-            obstore.put(self._store, key, data, attributes=self._attributes_of(media_type))
+        check_key(key)
+        with writing():
+            obstore.put(self._store, key, data, attributes=self._attributes(media_type), chunk_size=PART)
 
     def put_stream(self, key: str, chunks: Iterable[bytes], media_type: str) -> None:
-        failure: list[BaseException] = []
-
-        def guarded() -> Iterator[bytes]:
-            try:
-                yield from chunks
-            except BaseException as error:
-                failure.append(error)
-                raise
-
+        check_key(key)
+        source = Source(chunks)
         try:
-            with _translated():
-                obstore.put(
-                    self._store,
-                    key,
-                    guarded(),
-                    attributes=self._attributes_of(media_type),
-                    chunk_size=CHUNK,
-                    max_concurrency=2,
-                )
+            with writing():
+                obstore.put(self._store, key, source, **self._streamed(media_type))
         except BaseException:
-            if failure:
-                raise failure[0] from None
+            if source.failure:
+                raise source.failure from None
             raise
 
     async def put_stream_async(self, key: str, chunks: AsyncIterable[bytes], media_type: str) -> None:
-        failure: list[BaseException] = []
-
-        async def guarded() -> AsyncIterator[bytes]:
-            try:
-                async for chunk in chunks:
-                    yield chunk
-            except BaseException as error:
-                failure.append(error)
-                raise
-
+        check_key(key)
+        source = AsyncSource(chunks)
+        write = asyncio.ensure_future(self._written(key, source, media_type))
         try:
-            with _translated():
-                await obstore.put_async(
-                    self._store,
-                    key,
-                    guarded(),
-                    attributes=self._attributes_of(media_type),
-                    chunk_size=CHUNK,
-                    max_concurrency=2,
-                )
+            with writing():
+                await asyncio.shield(write)
+        except asyncio.CancelledError:
+            source.withdraw()
+            if await ended(write):
+                await ended(asyncio.ensure_future(obstore.delete_async(self._store, key)))
+            raise
         except BaseException:
-            if failure:
-                raise failure[0] from None
+            if source.failure:
+                raise source.failure from None
             raise
 
     def get(self, key: str) -> bytes:
-        with _translated():
+        check_key(key)
+        with self._reading():
             return bytes(obstore.get(self._store, key).bytes())
 
     def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        position = start
-        while position < end:
-            stop = min(position + READ_CHUNK * 16, end)
-            with _translated():
-                part = bytes(obstore.get_range(self._store, key, start=position, end=stop))
-            yield part
-            position = stop
+        check_key(key)
+        return self._chunks(key, start, end)
 
     def head(self, key: str) -> ObjectInfo:
-        with _translated():
-            return _info(obstore.head(self._store, key))
+        check_key(key)
+        with self._reading():
+            return _info(self._meta(key))
 
     def exists(self, key: str) -> bool:
         try:
@@ -122,41 +93,67 @@ class _Objects:
         return True
 
     def delete(self, key: str) -> None:
+        check_key(key)
         try:
-            with _translated():
+            with self._reading():
                 obstore.delete(self._store, key)
         except ObjectNotFound:
             return
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        with _translated():
+        check_prefix(prefix)
+        return self._listed(prefix)
+
+    @property
+    @abstractmethod
+    def _store(self) -> Any:
+        """obstore's."""
+
+    @abstractmethod
+    def _attributes(self, media_type: str) -> dict[str, str] | None:
+        """What is kept with an object."""
+
+    @abstractmethod
+    def _is_there(self, error: FileNotFoundError) -> bool:
+        """Whether it is only the object that is missing, not the whole store."""
+
+    async def _written(self, key: str, source: AsyncSource, media_type: str) -> None:
+        await obstore.put_async(self._store, key, source, **self._streamed(media_type))
+
+    def _meta(self, key: str) -> Any:
+        return obstore.head(self._store, key)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self._is_there(error):
+                raise ObjectNotFound from error
+            raise StorageUnavailable from error
+        except (exceptions.BaseError, OSError) as error:
+            raise StorageUnavailable from error
+
+    def _streamed(self, media_type: str) -> dict[str, Any]:
+        return {"attributes": self._attributes(media_type), "chunk_size": PART, "max_concurrency": 2}
+
+    def _chunks(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        # Not one long answer: a bucket's ends at the timeout, however slow the one who reads it.
+        seen: GetOptions = {}
+        while start < end:
+            with self._reading():
+                result = obstore.get(self._store, key, options={**seen, "range": (start, min(start + READ_AHEAD, end))})
+                part = bytes(result.bytes())
+            if e_tag := result.meta["e_tag"]:
+                seen = {"if_match": e_tag}
+            yield part
+            start += len(part)
+
+    def _listed(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._reading():
             for batch in obstore.list(self._store, prefix=prefix):
                 for meta in batch:
                     yield _info(meta)
-
-
-class DirectoryStore(_Objects):
-    """A directory on one machine, or on a shared file system. Its URLs are served by the API."""
-
-    def __init__(self, path: str, signer: FileUrlSigner, public_url: str) -> None:
-        super().__init__(LocalStore(path, mkdir=True), attributes=False)
-        self._signer = signer
-        self._public_url = public_url
-
-    def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
-        return f"{self._public_url}/files/{key}?{self._signer.query(key, expires_at, media_type, filename)}"
-
-
-class BucketStore(_Objects):
-    """S3 and compatible servers, Google Cloud Storage, Azure. Its URLs are the provider's own, presigned."""
-
-    def __init__(self, store: S3Store | GCSStore | AzureStore) -> None:
-        super().__init__(store, attributes=True)
-
-    def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
-        remaining = expires_at - datetime.datetime.now(datetime.UTC)
-        with _translated():
-            return obstore.sign(self._store, "GET", key, max(remaining, datetime.timedelta(seconds=1)))
 
 
 def _info(meta: Any) -> ObjectInfo:

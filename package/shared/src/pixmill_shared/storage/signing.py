@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
@@ -19,13 +20,15 @@ class FileUrlSigner:
         return urlencode({**fields, "signature": _sign(self._keys[0], key, fields)})
 
     def verify(self, key: str, query: Mapping[str, str], now: datetime.datetime) -> bool:
-        """Whether the query was made by ``query()`` for this key and has not expired."""
+        """Whether the query was made by ``query()`` for this key and has not expired. Garbage is False."""
         fields = {name: query.get(name, "") for name in ("expires", "type", "name")}
-        given = query.get("signature", "").encode()
+        given = query.get("signature", "").encode(errors="replace")
         genuine = [hmac.compare_digest(_sign(k, key, fields).encode(), given) for k in self._keys]
+        # Only what was signed is read as a number, so it is one.
         return any(genuine) and int(fields["expires"]) > now.timestamp()
 
 
 def _sign(secret: bytes, key: str, fields: Mapping[str, str]) -> str:
-    message = "\n".join([key, fields["expires"], fields["type"], fields["name"]])
-    return hmac.new(secret, message.encode(), hashlib.sha256).hexdigest()
+    # JSON, since no field can then be moved into its neighbour, and since it writes any text, however odd, in ASCII.
+    message = json.dumps([key, fields["expires"], fields["type"], fields["name"]])
+    return hmac.new(secret, message.encode("ascii"), hashlib.sha256).hexdigest()

@@ -1,8 +1,12 @@
 """The one protocol of all stores, and its errors.
 
-StorageError
- |- ObjectNotFound        there is no object under the key
- |- StorageUnavailable    the store did not answer, refused, or is full; may pass
+PixmillError
+ |- InvalidKey                 a key that not every store can hold: the caller's mistake, found before any I/O
+ |- WorkError
+     |- PermanentError
+     |   |- ObjectNotFound     there is no object under the key
+     |- TransientError
+         |- StorageUnavailable the store did not answer, refused, is full, or its bucket is missing; may pass
 """
 
 import datetime
@@ -11,7 +15,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.errors import PermanentError, TransientError
+from pixmill_shared.errors import PermanentError, PixmillError, TransientError
+
+
+class InvalidKey(PixmillError, ValueError):
+    """The message says which rule the key breaks. Keys are minted by pixmill, so this is an error in its code."""
 
 
 class ObjectNotFound(PermanentError):
@@ -38,9 +46,11 @@ class ObjectInfo:
 
 
 class ObjectStore(Protocol):
-    """Keys are relative, ``/``-separated, without ``.`` or ``..``. Every write is atomic: a reader sees all or nothing.
+    """Keys are as ``keys.py`` says. No key may lie below another one (``a`` and ``a/b``): a directory cannot hold both.
 
-    All methods raise StorageUnavailable; reads raise ObjectNotFound.
+    Every write is atomic: a reader sees the old object, none, or the new one, never a part. A write that returned
+    survives a power cut. All methods raise InvalidKey and StorageUnavailable; reads raise ObjectNotFound. A request
+    to a bucket ends within twice the configured timeout, its retries included.
     """
 
     def put(self, key: str, data: bytes, media_type: str) -> None:
@@ -50,13 +60,16 @@ class ObjectStore(Protocol):
         """Write in constant memory. An error raised by ``chunks`` comes out as it is, and nothing is written."""
 
     async def put_stream_async(self, key: str, chunks: AsyncIterable[bytes], media_type: str) -> None:
-        """As ``put_stream``, for the API."""
+        """As ``put_stream``, for the API. A cancelled write is undone before the cancellation comes out."""
 
     def get(self, key: str) -> bytes:
         """The whole object in memory: sources are bounded by a limit of their own."""
 
     def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """Bytes ``start`` to ``end`` (exclusive), in chunks."""
+        """Bytes ``start`` to ``end`` (exclusive, at most the object's size), in chunks of one and the same object.
+
+        Raises StorageUnavailable if it is replaced meanwhile.
+        """
 
     def head(self, key: str) -> ObjectInfo:
         """Size and time, without the bytes."""
@@ -68,7 +81,11 @@ class ObjectStore(Protocol):
         """Remove; absent is fine."""
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """All objects below ``prefix``, in no particular order."""
+        """All objects below ``prefix`` (whole segments: ``a`` lists ``a/b``, not ``ab``; empty: all), in no order."""
 
     def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
-        """A URL that a browser can open until ``expires_at``."""
+        """A URL that a browser can open until ``expires_at``.
+
+        Directories answer with ``media_type`` and ``filename``; buckets with the media type that the object was
+        written with and no file name (see docs/decisions/object-store.md).
+        """

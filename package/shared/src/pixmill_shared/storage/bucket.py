@@ -1,0 +1,48 @@
+"""Objects in a bucket: S3 and compatible servers, Google Cloud Storage, Azure. Their URLs are the provider's own."""
+
+import datetime
+from typing import Any, Final
+
+import obstore
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from pixmill_shared.storage.keys import check_key
+from pixmill_shared.storage.objects import Objects, writing
+
+_NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
+_LEAST: Final = datetime.timedelta(seconds=1)
+
+
+class BucketStore(Objects):
+    """An object is visible when its upload is complete.
+
+    A killed writer leaves an unfinished multipart upload, which nobody can read and which a lifecycle rule of the
+    bucket should remove (AbortIncompleteMultipartUpload).
+    """
+
+    def __init__(self, store: S3Store | GCSStore | AzureStore) -> None:
+        self._bucket = store
+
+    def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
+        remaining = expires_at - datetime.datetime.now(datetime.UTC)
+        with writing():
+            return obstore.sign(self._bucket, "GET", check_key(key), max(remaining, _LEAST))
+
+    @property
+    def _store(self) -> Any:
+        return self._bucket
+
+    def _attributes(self, media_type: str) -> dict[str, str]:
+        return {"Content-Type": media_type}
+
+    def _is_there(self, error: FileNotFoundError) -> bool:
+        # A bucket that is missing, or misspelt, must not fail jobs for good. obstore has one error for both; the
+        # provider's own code is in its text.
+        return not any(code in str(error) for code in _NO_BUCKET)
+
+    def _meta(self, key: str) -> Any:
+        try:
+            return super()._meta(key)
+        except FileNotFoundError:
+            # An answer to HEAD has no body that says what is missing, the object or the bucket.
+            return obstore.get(self._bucket, key).meta
