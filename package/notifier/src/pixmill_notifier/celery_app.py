@@ -2,8 +2,14 @@
 
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
-from pixmill_shared.plumbing.processes import consume_by_default
+from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
+from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.process import PublicSettings
+from pixmill_shared.settings.secrets import SecretSettings, WebhookSecretSettings
+from pixmill_shared.settings.storage import StorageSettings
+from pixmill_shared.settings.work import WorkSettings
 
 __all__ = ["app"]
 
 consume_by_default(*WORKER_QUEUES["notifier"])
+check_at_start(WorkSettings, StorageSettings, SecretSettings, WebhookSecretSettings, PublicSettings, EgressSettings)

@@ -30,7 +30,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         entry.name: {
             "task": entry.task.value,
             "schedule": entry.every,
-            "options": {"expires": entry.expires.total_seconds(), "queue": entry.queue.value},
+            "options": {"expires": entry.expires.total_seconds(), "queue": entry.queue.value, "ignore_result": True},
         }
         for entry in SCHEDULE
     }

@@ -7,9 +7,13 @@ statement at its first use; the name is remembered in the pool's ``info`` of tha
 import hashlib
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
+import psycopg2
 from psycopg2.extras import RealDictCursor
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 _KNOWN: Final = "pixmill_prepared"
@@ -27,15 +31,34 @@ class Prepared:
         self._execute = f"EXECUTE {self._name}{placeholders}"
 
     def run(self, session: Session, *values: object) -> list[dict[str, Any]]:
-        """Rows as dicts, inside the session's transaction."""
+        """Rows as dicts, inside the session's transaction. Raises the errors of SQLAlchemy, as any other query."""
         connection: Any = session.connection().connection
         known: set[str] = connection.info.setdefault(_KNOWN, set())
-        with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        with self._translated(session), connection.cursor(cursor_factory=RealDictCursor) as cursor:
             if self._name not in known:
                 cursor.execute(self._prepare)
                 known.add(self._name)
             cursor.execute(self._execute, tuple(_adapt(v) for v in values))
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    @contextmanager
+    def _translated(self, session: Session) -> Iterator[None]:
+        # The driver's own errors would pass every handler that waits for a database to come back, and leave a
+        # broken connection in the pool.
+        try:
+            yield
+        except psycopg2.Error as error:
+            connection = session.connection()
+            lost = connection.dialect.is_disconnect(
+                error,  # type: ignore[arg-type] # the driver's own class is what the protocol describes
+                connection.connection.dbapi_connection,
+                None,
+            )
+            if lost:
+                connection.invalidate(error)
+            raise DBAPIError.instance(
+                self._execute, None, error, psycopg2.Error, hide_parameters=True, connection_invalidated=lost
+            ) from error
 
 
 def _adapt(value: object) -> object:

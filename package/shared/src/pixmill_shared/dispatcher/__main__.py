@@ -1,7 +1,6 @@
 """The dispatcher's process: wait, publish, recover; wait longer while the broker or the database is down."""
 
 import signal
-import sys
 import time
 from types import FrameType
 from typing import Any, Final
@@ -14,15 +13,16 @@ from pixmill_shared.celery_app import app
 from pixmill_shared.dispatcher import metrics
 from pixmill_shared.dispatcher.dispatch import Dispatcher
 from pixmill_shared.dispatcher.wakeups import Wakeups
-from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.health import HealthServer, Pulse
 from pixmill_shared.observability.logs import configure_logging, get_logger
-from pixmill_shared.plumbing.processes import check_broker
+from pixmill_shared.plumbing.processes import check_broker, serve_health
 from pixmill_shared.runtime import Runtime, start_runtime
+from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.process import ListenSettings
 
 log = get_logger(__name__)
 
+FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 5.0
 """Seconds between tries while the broker or the database is down: short, so that catching up begins at once."""
 
@@ -46,14 +46,17 @@ class Loop:
     def run(self) -> None:
         while self._running:
             self._pulse.tick()
-            self._wakeups.wait(self._pause())
+            if self._failures:
+                self._wakeups.pause(self._backoff())
+            else:
+                self._wakeups.wait(self._poll)
+            self._pulse.tick()
             if self._running:
                 self._once()
 
-    def _pause(self) -> float:
-        if not self._failures:
-            return self._poll
-        return min(self._poll * 2.0 ** (self._failures - 1), LONGEST_BACKOFF)
+    def _backoff(self) -> float:
+        # The exponent is bounded too: a night without a broker would overflow it.
+        return min(FIRST_BACKOFF * 2.0 ** min(self._failures - 1, 10), LONGEST_BACKOFF)
 
     def _once(self) -> None:
         try:
@@ -73,20 +76,16 @@ class Loop:
 
 def _forget_connections() -> None:
     """What failed once is not tried again: the next pass opens a new connection."""
-    app.pool.force_close_all()  # type: ignore[attr-defined]
-    app.amqp.producer_pool.force_close_all()  # type: ignore[attr-defined]
+    app.amqp.producer_pool.force_close_all(close_pool=False)  # type: ignore[attr-defined]
+    app.pool.force_close_all(close_pool=False)  # type: ignore[attr-defined]
 
 
-def main() -> int:
+def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     configure_logging("dispatcher")
-    try:
-        runtime, listen = start_runtime(), ListenSettings.load()
-        database = runtime.database
-        runtime.work  # noqa: B018 - a wrong value is reported now
-    except ConfigurationError as error:
-        print(f"pixmill: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+    runtime, listen = start_runtime(), ListenSettings.load()
+    # A wrong value is reported now, not at the first message.
+    database, _, _ = runtime.database, runtime.work, BrokerSettings.load()
     pulse, wakeups = Pulse(), Wakeups(database.url)
     loop = Loop(runtime, wakeups, pulse)
 
@@ -96,12 +95,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     checks = {"database": database.ping, "broker": lambda: check_broker(app)}
-    HealthServer(pulse, checks, listen).start()
+    serve_health(HealthServer(pulse, checks, listen))
     log.info("dispatcher started", window=runtime.work.window)
     loop.run()
     wakeups.close()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,7 +4,7 @@ import os
 import select
 from typing import Any, Final
 
-from psycopg2 import OperationalError
+from psycopg2 import Error as DriverError
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
@@ -31,16 +31,28 @@ class Wakeups:
             return  # full of wake-ups already
 
     def wait(self, timeout: float) -> bool:
-        """Until a NOTIFY or ``interrupt()``, at most ``timeout`` seconds. Whether a NOTIFY came.
+        """Until a NOTIFY or ``interrupt()``, at most ``timeout`` seconds. Whether there may be work.
 
+        A LISTEN that has just begun counts as a NOTIFY: what was committed before it was not heard.
         Without a database it just waits; the next pass will say what is wrong.
         """
+        known = self._connection
         driver = self._listening()
-        sources: list[Any] = [self._read_end] if driver is None else [self._read_end, driver]
-        ready, _, _ = select.select(sources, [], [], timeout)
+        if driver is None:
+            self.pause(timeout)
+            return False
+        if self._connection is not known:
+            return True
+        ready, _, _ = select.select([self._read_end, driver], [], [], timeout)
         if self._read_end in ready:
             os.read(self._read_end, _PIPE_BYTES)
         return driver in ready and self._drain(driver)
+
+    def pause(self, seconds: float) -> None:
+        """Until ``interrupt()``, at most ``seconds``: a NOTIFY does not cut a backoff short."""
+        ready, _, _ = select.select([self._read_end], [], [], seconds)
+        if ready:
+            os.read(self._read_end, _PIPE_BYTES)
 
     def close(self) -> None:
         self._drop()
@@ -55,7 +67,7 @@ class Wakeups:
                 driver.set_session(autocommit=True)
                 with driver.cursor() as cursor:
                     cursor.execute(f"LISTEN {WAKE_CHANNEL}")
-            except (DBAPIError, OperationalError):
+            except (DBAPIError, DriverError):
                 self._drop()
                 return None
         return self._connection.driver_connection
@@ -63,7 +75,7 @@ class Wakeups:
     def _drain(self, driver: Any) -> bool:
         try:
             driver.poll()
-        except OperationalError:
+        except DriverError:
             self._drop()
             return False
         came = bool(driver.notifies)

@@ -7,8 +7,8 @@ from celery.beat import Scheduler
 
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.health import HealthServer, Pulse
-from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.plumbing.processes import check_broker, stop_process
+from pixmill_shared.observability.logs import get_logger, name_process
+from pixmill_shared.plumbing.processes import check_broker, serve_health, stop_process
 from pixmill_shared.plumbing.registration import check_schedule
 from pixmill_shared.settings.process import ListenSettings
 
@@ -20,6 +20,13 @@ _pulse = Pulse()
 class PulseScheduler(Scheduler):
     """Keeps its last runs in memory: every entry processes all that is due, so a tick after a restart harms nothing."""
 
+    def _ensure_connected(self) -> Any:
+        # Tried for as long as it takes, in steps: a beat without its broker is alive.
+        def failed(error: Exception, interval: float) -> None:
+            log.error("no connection to the broker", error=str(error), next_try=interval)
+
+        return self.connection.ensure_connection(failed, interval_max=5, callback=_pulse.tick)
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         _pulse.tick()
         return float(super().tick(*args, **kwargs))
@@ -27,14 +34,11 @@ class PulseScheduler(Scheduler):
 
 @signals.beat_init.connect
 def _on_beat_start(sender: Any, **_: Any) -> None:
+    name_process("beat")
     try:
         check_schedule()
+        listen = ListenSettings.load()
     except ConfigurationError as error:
         stop_process(str(error))
-    server = HealthServer(_pulse, {"broker": lambda: check_broker(sender.app)}, ListenSettings.load())
-    try:
-        server.start()
-    except OSError as error:
-        settings = ListenSettings.load()
-        stop_process(f"beat cannot listen on {settings.bind}:{settings.port} ({error.strerror}); set PIXMILL_PORT")
+    serve_health(HealthServer(_pulse, {"broker": lambda: check_broker(sender.app)}, listen))
     log.info("beat started", entries=len(sender.app.conf.beat_schedule))

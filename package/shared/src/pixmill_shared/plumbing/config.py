@@ -37,6 +37,11 @@ def redis_options(limits: TaskLimitSettings) -> dict[str, Any]:
         "socket_connect_timeout": SOCKET_TIMEOUT,
         "socket_keepalive": True,
         "health_check_interval": 10,
+        # What publishes must fail and say so: kombu's default is to try for ever, inside the call.
+        "max_retries": 1,
+        "interval_start": 0.1,
+        "interval_max": 0.1,
+        "connect_retries_timeout": SOCKET_TIMEOUT,
         # The order of -Q would starve the queues after the first.
         "queue_order_strategy": "round_robin",
     }
@@ -73,7 +78,8 @@ def celery_config() -> dict[str, Any]:
         # A typo must not publish into a list that nobody reads.
         "task_create_missing_queues": False,
         "task_routes": {pattern: {"queue": queue.value} for pattern, queue in ROUTES},
-        # Acknowledged late and requeued when a child dies; the claim in the row decides whether it runs again.
+        # Acknowledged late, so that a clean stop hands it back. Not requeued when a child dies: the lease in the row
+        # decides whether it runs again.
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
         "task_soft_time_limit": limits.soft,
@@ -82,6 +88,7 @@ def celery_config() -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": 1000,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_consumer": "pixmill_shared.plumbing.consumer:PatientConsumer",
         "worker_soft_shutdown_timeout": 10.0,
         "worker_enable_soft_shutdown_on_idle": False,
         "worker_hijack_root_logger": False,

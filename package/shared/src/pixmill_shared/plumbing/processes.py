@@ -1,7 +1,8 @@
 """What happens when a worker, a child of it, or beat starts: signals of Celery, connected once by the app module."""
 
 import sys
-from typing import Any
+from types import TracebackType
+from typing import Any, NoReturn
 
 import structlog
 from celery import bootsteps, signals
@@ -9,10 +10,12 @@ from kombu.utils.url import maybe_sanitize_url
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.errors import ConfigurationError
-from pixmill_shared.observability.health import HealthServer, Pulse
-from pixmill_shared.observability.logs import configure_logging, get_logger
+from pixmill_shared.observability.health import HealthServer
+from pixmill_shared.observability.logs import configure_logging, get_logger, name_process
+from pixmill_shared.plumbing.consumer import worker_pulse
 from pixmill_shared.plumbing.registration import check_registration
 from pixmill_shared.runtime import runtime, start_runtime
+from pixmill_shared.settings.base import Settings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.process import ListenSettings
 
@@ -24,7 +27,9 @@ PROBE_TIMEOUT = 2.0
 
 def check_broker(app: Any) -> None:
     """Raise unless the broker answers."""
-    with app.connection_for_write(connect_timeout=PROBE_TIMEOUT) as connection:
+    limits = {"socket_timeout": PROBE_TIMEOUT, "socket_connect_timeout": PROBE_TIMEOUT}
+    options = {**app.conf.broker_transport_options, **limits}
+    with app.connection_for_write(connect_timeout=PROBE_TIMEOUT, transport_options=options) as connection:
         connection.ensure_connection(max_retries=1, timeout=PROBE_TIMEOUT)
         if connection.transport.driver_type == "redis":
             connection.default_channel.client.ping()
@@ -38,9 +43,30 @@ def consume_by_default(*queues: QueueName) -> None:
     _default_queues[:] = queues
 
 
+_used: list[type[Settings]] = [DatabaseSettings, ListenSettings]
+
+
+def check_at_start(*classes: type[Settings]) -> None:
+    """Settings that a service's worker uses: a wrong one stops the process at its start, not each of its tasks."""
+    _used.extend(classes)
+
+
+def _check_settings() -> None:
+    """Raise ConfigurationError with a line for each wrong variable of all classes."""
+    lines = []
+    for cls in _used:
+        try:
+            cls.load()
+        except ConfigurationError as error:
+            lines.append(str(error))
+    if lines:
+        raise ConfigurationError("\n".join(lines))
+
+
 class HealthStep(bootsteps.StartStopStep):
     """Health and metrics of a worker, in its main process; the tick comes from the worker's own event loop."""
 
+    # After the pool: its first children do not inherit the port.
     requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
@@ -48,15 +74,10 @@ class HealthStep(bootsteps.StartStopStep):
         self._server: HealthServer | None = None
 
     def start(self, worker: Any) -> None:
-        pulse = Pulse()
-        worker.timer.call_repeatedly(1.0, pulse.tick)
+        worker.timer.call_repeatedly(1.0, worker_pulse.tick)
         checks = {"database": runtime().database.ping, "broker": lambda: check_broker(worker.app)}
-        self._server = HealthServer(pulse, checks, ListenSettings.load())
-        try:
-            self._server.start()
-        except OSError as error:
-            settings = ListenSettings.load()
-            stop_process(f"cannot listen on {settings.bind}:{settings.port} ({error.strerror}); set PIXMILL_PORT")
+        self._server = HealthServer(worker_pulse, checks, ListenSettings.load())
+        serve_health(self._server)
         log.info("worker started", broker=maybe_sanitize_url(worker.app.conf.broker_url))
 
     def stop(self, worker: Any) -> None:
@@ -64,10 +85,29 @@ class HealthStep(bootsteps.StartStopStep):
             self._server.stop()
 
 
-def stop_process(message: str) -> None:
+def serve_health(server: HealthServer) -> None:
+    """Start it, or end the process with a sentence."""
+    try:
+        server.start()
+    except OSError as error:
+        stop_process(f"cannot listen on {server.address} ({error.strerror}); set PIXMILL_PORT or PIXMILL_BIND")
+
+
+def stop_process(message: str) -> NoReturn:
     """Celery swallows exceptions of signal handlers, but not SystemExit."""
     print(f"pixmill: {message}", file=sys.stderr)  # noqa: T201 - the log may not be configured yet
     raise SystemExit(1)
+
+
+def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A wrong setting ends a process with the sentence that says what to set, not with a traceback."""
+    if isinstance(error, ConfigurationError):
+        print(f"pixmill: {error}", file=sys.stderr)  # noqa: T201
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _explain
 
 
 @signals.setup_logging.connect
@@ -77,10 +117,10 @@ def _on_setup_logging(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _on_worker_setup(sender: str, instance: Any, **_: Any) -> None:
-    structlog.contextvars.bind_contextvars(process=sender.partition("@")[0])
+    name_process(sender.partition("@")[0])
     try:
         check_registration(instance.app.tasks)
-        DatabaseSettings.load()
+        _check_settings()
     except ConfigurationError as error:
         stop_process(str(error))
     queues = instance.app.amqp.queues

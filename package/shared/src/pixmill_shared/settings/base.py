@@ -41,7 +41,7 @@ class RuntimeSettings(Settings):
 
 
 def is_production() -> bool:
-    return RuntimeSettings().env is Environment.PRODUCTION
+    return RuntimeSettings.load().env is Environment.PRODUCTION
 
 
 def refuse_placeholder(value: str, variable: str, hint: str) -> str:

@@ -1,0 +1,158 @@
+"""Real processes of pixmill, with a log to read and a health port to ask."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+BIN = Path(sys.executable).parent
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], seconds: float, what: str = "the condition") -> T:
+    """The first true value of ``condition``; fails after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true in {seconds:g} s")
+        time.sleep(0.02)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Running:
+    """One process; ``port`` is its health port."""
+
+    name: str
+    popen: "subprocess.Popen[bytes]"
+    port: int
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    @property
+    def lines(self) -> list[dict[str, object]]:
+        """The log's JSON lines."""
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    @property
+    def children(self) -> list[int]:
+        path = Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def ask(self, path: str, timeout: float = 8) -> tuple[int, str]:
+        """Status and body; status 0 while nothing listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            return 0, ""
+
+    def wait_ready(self, seconds: float = 40) -> None:
+        def ready() -> bool:
+            assert self.popen.poll() is None, f"{self.name} ended:\n{self.log}"
+            return self.ask("/health/ready")[0] == 200
+
+        try:
+            wait_until(ready, seconds, f"{self.name}'s readiness")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log[-4000:]}") from None
+
+    def metric(self, name: str, *labels: str) -> float:
+        """The sum of the samples of ``name`` that carry all ``labels``, written as in the exposition."""
+        lines = [line for line in self.ask("/metrics")[1].splitlines() if line.startswith(name)]
+        return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels))
+
+    def end(self, number: int = signal.SIGTERM, seconds: float = 20) -> int:
+        """Send a signal and wait for the end; the exit status."""
+        self.popen.send_signal(number)
+        return self.popen.wait(seconds)
+
+
+class Fleet:
+    """Starts processes with one environment and stops what is left at the end."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self._directory = directory
+        self._started: list[Running] = []
+
+    def start(self, name: str, *argv: str, port: int | None = None, **changes: str | None) -> Running:
+        """``changes`` are variables; None takes one away."""
+        port = free_port() if port is None else port
+        wanted = {**self.environment, "PIXMILL_PORT": str(port), **changes}
+        log_file = self._directory / f"{name}-{len(self._started)}.log"
+        with log_file.open("wb") as log:
+            popen = subprocess.Popen(
+                argv,
+                env={key: value for key, value in wanted.items() if value is not None},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory,
+            )
+        running = Running(name, popen, port, log_file)
+        self._started.append(running)
+        return running
+
+    def worker(self, name: str, app: str, *options: str, port: int | None = None, **changes: str | None) -> Running:
+        argv = [str(BIN / "celery"), "-A", app, "worker", "-n", f"{name}@%h", "--without-gossip", "--without-mingle"]
+        return self.start(name, *argv, *options, port=port, **changes)
+
+    def dispatcher(self, name: str = "dispatcher", **changes: str | None) -> Running:
+        return self.start(name, str(BIN / "python"), "-m", "pixmill_shared.dispatcher", **changes)
+
+    def stop(self) -> None:
+        left = [running.popen for running in reversed(self._started) if running.popen.poll() is None]
+        for popen in left:
+            popen.send_signal(signal.SIGCONT)
+            popen.terminate()
+        for popen in left:
+            try:
+                popen.wait(15)
+            except subprocess.TimeoutExpired:
+                popen.kill()
+                popen.wait(5)
+
+
+def environment_of(stack_environment: dict[str, str], database_url: str, directory: Path) -> dict[str, str]:
+    """Of a process: the stack's, with a database and a storage of the test's own. Production: JSON lines."""
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(directory),
+        **stack_environment,
+        "DATABASE_URL": database_url,
+        "PIXMILL_ENV": "production",
+        "PIXMILL_STORAGE_URL": (directory / "objects").as_uri(),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stopped by SIGSTOP around the block: it keeps its connections and answers nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

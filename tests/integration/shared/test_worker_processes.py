@@ -1,0 +1,349 @@
+"""Workers and beat as processes: what stops them at their start, and what they answer while they run."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from celery import Celery
+from tests.integration.shared.processes import BIN, Fleet, Running, environment_of, frozen, wait_until
+from tests.servers import Servers
+
+SHARED = "pixmill_shared.celery_app"
+NOTIFIER = "pixmill_notifier.celery_app"
+HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
+
+ACME_TASKS = """
+    import os, time, pathlib, structlog
+    from sqlalchemy import text
+    from pixmill_shared.celery_app import app
+    from pixmill_shared.observability.logs import get_logger
+    from pixmill_shared.runtime import runtime
+
+    log = get_logger("acme")
+
+    @app.task(name="acme.speak")
+    def speak(mark, bind=None):
+        if bind:
+            structlog.contextvars.bind_contextvars(job_id=bind)
+        log.info("acme speaks", mark=mark)
+
+    @app.task(name="acme.connect")
+    def connect():
+        with runtime().database.session_scope() as session:
+            backend = session.scalar(text("SELECT pg_backend_pid()"))
+            session.execute(text("SELECT pg_sleep(0.3)"))
+        log.info("acme connected", child=os.getpid(), backend=backend)
+
+    @app.task(name="acme.slow")
+    def slow(seconds, path):
+        pathlib.Path(path + ".begun").touch()
+        time.sleep(seconds)
+        pathlib.Path(path).touch()
+"""
+
+
+def package(directory: Path, name: str, tasks: str, *, entry_point: bool = True) -> str:
+    """A package with a module ``tasks``, as if installed; the directory for PYTHONPATH."""
+    (directory / name).mkdir(parents=True)
+    (directory / name / "__init__.py").touch()
+    (directory / name / "tasks.py").write_text(textwrap.dedent(tasks))
+    if entry_point:
+        info = directory / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[pixmill.tasks]\n{name} = {name}.tasks\n")
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("processes")
+
+
+@pytest.fixture(scope="module")
+def fleet(servers: Servers, postgres_url: str, directory: Path) -> Iterator[Fleet]:
+    fleet = Fleet(directory, environment_of(servers.stack.environment, postgres_url, directory))
+    yield fleet
+    fleet.stop()
+
+
+@pytest.fixture(scope="module")
+def running(fleet: Fleet, directory: Path) -> dict[str, Running]:
+    """One of each kind, started side by side."""
+    acme = package(directory / "site", "acme", ACME_TASKS)
+    celery = str(BIN / "celery")
+    running = {
+        "prefork": fleet.worker("prefork", SHARED, "-c", "2", PYTHONPATH=acme),
+        "threads": fleet.worker("threads", NOTIFIER, "-P", "threads", "-c", "4"),
+        "beat": fleet.start("beat", celery, "-q", "-A", SHARED, "beat"),
+        "dispatcher": fleet.dispatcher(),
+    }
+    for process in running.values():
+        process.wait_ready()
+    return running
+
+
+@pytest.fixture(scope="module")
+def client(servers: Servers) -> Iterator[Celery]:
+    client = Celery(broker=servers.redis_url, set_as_current=False)
+    client.conf.task_ignore_result = True
+    yield client
+    client.close()
+
+
+def send(client: Celery, name: str, *args: object) -> str:
+    return str(client.send_task(name, args=args, queue="default", ignore_result=True).id)
+
+
+def rows(url: str, sql: str) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(url.replace("+psycopg2", ""))
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+    finally:
+        connection.close()
+
+
+# --- What stops a process at its start ---
+
+
+@pytest.fixture(scope="module")
+def refused(fleet: Fleet, directory: Path) -> Iterator[dict[str, Running]]:
+    """Processes that must not come up, started side by side: starting one takes seconds."""
+    extra = package(
+        directory / "extra",
+        "pixmill_extra",
+        """
+        from pixmill_shared.celery_app import app
+        @app.task(name="pixmill_extra.tasks.surprise")
+        def surprise(): pass
+        """,
+    )
+    doubled = package(
+        directory / "doubled",
+        "twice",
+        f"""
+        from pixmill_shared.celery_app import app
+        @app.task(name="{HEARTBEAT}")
+        def another(): pass
+        """,
+    )
+    missing = package(directory / "missing", "pixmill_notifier", "", entry_point=False)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = int(taken.getsockname()[1])
+        beat = (str(BIN / "celery"), "-q", "-A", SHARED, "beat")
+        started = {
+            "extra": fleet.worker("extra", SHARED, "-P", "solo", PYTHONPATH=extra),
+            "doubled": fleet.worker("doubled", SHARED, "-P", "solo", PYTHONPATH=doubled),
+            "missing": fleet.worker("missing", SHARED, "-P", "solo", PYTHONPATH=missing),
+            "no database": fleet.worker("no-database", SHARED, "-P", "solo", DATABASE_URL=None),
+            "bad zone": fleet.worker("bad-zone", SHARED, "-P", "solo", CELERY_TIMEZONE="Mars/Olympus"),
+            "worker on a taken port": fleet.worker("taken", SHARED, "-P", "solo", port=port),
+            "beat on a taken port": fleet.start("taken-beat", *beat, port=port),
+            "dispatcher on a taken port": fleet.dispatcher("taken-dispatcher", PIXMILL_PORT=str(port)),
+            "dispatcher without a database": fleet.dispatcher("no-database", DATABASE_URL=None),
+        }
+        for process in started.values():
+            process.popen.wait(60)
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("extra", "pixmill_extra.tasks.surprise is registered but not in the contract"),
+        ("doubled", f"The task {HEARTBEAT} is registered twice: by"),
+        ("missing", "pixmill_notifier.tasks.webhooks.deliver_webhook is in the contract but not registered"),
+        ("no database", "no database is named. Set DATABASE_URL"),
+        ("bad zone", "CELERY_TIMEZONE: 'Mars/Olympus' is no IANA time zone"),
+        ("worker on a taken port", "set PIXMILL_PORT"),
+        ("beat on a taken port", "set PIXMILL_PORT"),
+        ("dispatcher on a taken port", "set PIXMILL_PORT"),
+        ("dispatcher without a database", "no database is named. Set DATABASE_URL"),
+    ],
+)
+def test_process_that_cannot_work_stops_with_a_sentence(refused: dict[str, Running], name: str, sentence: str) -> None:
+    process = refused[name]
+    said = [line for line in process.log.splitlines() if line.startswith("pixmill: ")]
+    assert process.popen.returncode == 1, process.log
+    assert len(said) == 1, process.log
+    assert sentence in process.log
+    assert "Traceback" not in process.log
+
+
+# --- What runs ---
+
+
+def test_each_process_says_that_it_is_well(running: dict[str, Running]) -> None:
+    for process in running.values():
+        assert process.ask("/health") == (200, '{"status": "healthy"}')
+        status, body = process.ask("/health/ready")
+        assert status == 200
+        checks = json.loads(body)["checks"]
+        assert checks == {"broker": "ok"} if process.name == "beat" else {"broker": "ok", "database": "ok"}
+
+
+def test_heartbeat_of_beat_becomes_a_fresh_row_and_is_counted_in_the_parent(
+    running: dict[str, Running], postgres_url: str
+) -> None:
+    query = "SELECT 1 FROM service_health WHERE service = 'beat' AND checked_at > now() - interval '10 s'"
+    wait_until(lambda: rows(postgres_url, query), 25, "a fresh heartbeat")
+    metric = ("pixmill_tasks_total", f'task="{HEARTBEAT}"', 'outcome="succeeded"')
+    before = wait_until(lambda: running["prefork"].metric(*metric), 5, "the count of the heartbeat")
+    seconds = running["prefork"].metric("pixmill_task_seconds_count", f'task="{HEARTBEAT}"')
+    assert seconds == before
+
+
+def test_each_child_has_a_connection_of_its_own(running: dict[str, Running], client: Celery, postgres_url: str) -> None:
+    worker = running["prefork"]
+    worker.ask("/health/ready")  # the parent has its own by now
+
+    def owners() -> dict[object, object]:
+        return {line["child"]: line["backend"] for line in worker.lines if line.get("event") == "acme connected"}
+
+    for _ in range(4):
+        send(client, "acme.connect")
+    first = wait_until(lambda: len(owners()) == 2 and owners(), 15, "work of both children")
+    assert len(set(first.values())) == 2
+    # A child that is forked later, from a parent with open connections, uses none of them either.
+    victim = int(str(next(iter(first))))
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: victim not in worker.children and len(worker.children) >= 2, 15, "a new child")
+    for _ in range(6):
+        send(client, "acme.connect")
+    now = wait_until(lambda: len(owners()) == 3 and owners(), 15, "work of the new child")
+    assert len(set(now.values())) == 3
+    assert worker.ask("/health/ready")[0] == 200
+    backends = {
+        row[0] for row in rows(postgres_url, "SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+    }
+    alive = {backend for child, backend in now.items() if child != victim}
+    assert alive < backends
+
+
+def test_lines_of_a_task_carry_its_id_and_nothing_of_the_task_before(
+    running: dict[str, Running], client: Celery
+) -> None:
+    sent = {}
+    for mark in ("a", "b", "c", "d", "e", "f"):
+        sent[mark] = send(client, "acme.speak", mark, f"job-{mark}" if mark in "ac" else None)
+    worker = running["prefork"]
+
+    def spoken() -> list[dict[str, object]]:
+        return [line for line in worker.lines if line.get("event") == "acme speaks"]
+
+    wait_until(lambda: len(spoken()) == len(sent), 15, "all lines")
+    for line in spoken():
+        mark = str(line["mark"])
+        assert line["task_id"] == sent[mark]
+        assert line["task"] == "acme.speak"
+        assert line["process"] == "prefork"
+        assert line.get("job_id") == (f"job-{mark}" if mark in "ac" else None)
+
+
+def test_inspect_answers(running: dict[str, Running], servers: Servers, client: Celery, fleet: Fleet) -> None:
+    said = subprocess.run(
+        [BIN / "celery", "-A", SHARED, "inspect", "ping", "--json"],
+        env=fleet.environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    nodes = json.loads(said.stdout[said.stdout.index("{") :])
+    assert {name.partition("@")[0] for name in nodes} == {"prefork", "threads"}
+    inspect = client.control.inspect(timeout=2)
+    registered = {name.partition("@")[0]: tasks for name, tasks in (inspect.registered() or {}).items()}
+    assert HEARTBEAT in registered["prefork"]
+    assert "pixmill_notifier.tasks.webhooks.deliver_webhook" in registered["threads"]
+    assert "acme.speak" not in registered["threads"]
+    stats = {name.partition("@")[0]: each for name, each in (inspect.stats() or {}).items()}
+    assert len(stats["prefork"]["pool"]["processes"]) == 2
+    queues = {name.partition("@")[0]: each for name, each in (inspect.active_queues() or {}).items()}
+    assert {queue["name"] for queue in queues["prefork"]} == {"default", "default.high", "maintenance"}
+    assert {queue["name"] for queue in queues["threads"]} == {"notifier", "notifier.retry"}
+    assert set(inspect.active() or {}) == set(nodes)
+
+
+def test_frozen_broker_makes_processes_unready_and_none_dead(
+    running: dict[str, Running], servers: Servers, client: Celery
+) -> None:
+    """17 seconds: longer than the age at which a pulse counts as stopped."""
+    sick: list[tuple[str, int]] = []
+    unready: dict[str, float] = {}
+    begun = time.monotonic()
+
+    def watch(process: Running) -> None:
+        while time.monotonic() - begun < 17:
+            if (status := process.ask("/health", timeout=2)[0]) != 200:
+                sick.append((process.name, status))
+            asked = time.monotonic()
+            status, body = process.ask("/health/ready", timeout=6)
+            if status == 503 and json.loads(body)["checks"]["broker"] == "unavailable":
+                unready.setdefault(process.name, time.monotonic() - asked)
+            threading.Event().wait(0.5)
+
+    with frozen(servers.stack.pids()["redis"]):
+        watchers = [threading.Thread(target=watch, args=(process,)) for process in running.values()]
+        for watcher in watchers:
+            watcher.start()
+        for watcher in watchers:
+            watcher.join(40)
+    assert sick == []
+    assert set(unready) == set(running)
+    assert max(unready.values()) < 4, "a probe hung"
+    for process in running.values():
+        process.wait_ready(20)
+        assert process.popen.poll() is None
+    send(client, "acme.speak", "after the frost")
+    wait_until(lambda: "after the frost" in running["prefork"].log, 20, "work after the frost")
+
+
+def test_frozen_database_makes_processes_unready_within_a_bound(running: dict[str, Running], servers: Servers) -> None:
+    """All of Postgres: each connection has a process."""
+    postgres = servers.stack.pids()["postgres"]
+    pids = [postgres, *map(int, Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split())]
+    with_database = [process for process in running.values() if process.name != "beat"]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for process in with_database:
+            asked = time.monotonic()
+            status, body = process.ask("/health/ready")
+            assert (status, json.loads(body)["checks"]["database"]) == (503, "unavailable")
+            assert time.monotonic() - asked < 5
+            assert process.ask("/health")[0] == 200
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    for process in with_database:
+        process.wait_ready(20)
+
+
+def test_sigterm_lets_a_task_end_and_then_the_worker(
+    running: dict[str, Running], client: Celery, directory: Path
+) -> None:
+    """The last test: it ends what the others use."""
+    done = directory / "slow"
+    send(client, "acme.slow", 1.5, str(done))
+    wait_until(lambda: (directory / "slow.begun").exists(), 15, "the start of the task")
+    worker = running["prefork"]
+    children = worker.children
+    assert worker.end() == 0
+    assert done.exists()
+    wait_until(lambda: not any(Path(f"/proc/{pid}/status").exists() for pid in children), 5, "the end of the children")
+    for name in ("threads", "beat", "dispatcher"):
+        assert running[name].end() == 0, running[name].log[-2000:]
