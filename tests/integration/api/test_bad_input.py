@@ -1,6 +1,7 @@
 """Whatever comes in: a problem document, never a 500, and nothing is left behind."""
 
 import json
+import select
 import socket
 import uuid
 from collections.abc import Iterator
@@ -340,3 +341,16 @@ def test_endless_header_gets_no_success_and_does_no_harm(api: Api) -> None:
         answer = b""  # the server hung up while the header was still on its way
     assert not answer.startswith(b"HTTP/1.1 2")
     assert api.client.get("/health").status_code == 200
+
+
+def test_client_that_reads_only_after_it_has_sent_everything_gets_the_refusal(api: Api) -> None:
+    """Were the connection closed while bytes arrive, the system would drop the answer with it."""
+    address = urlsplit(api.url)
+    size = 8_000_000
+    head = f"POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+        connection.sendall(head.encode())
+        select.select([connection], [], [], 10)  # the answer is there; the client does not look
+        for _ in range(8):
+            connection.sendall(b"x" * (size // 8))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413")

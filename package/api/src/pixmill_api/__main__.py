@@ -11,7 +11,7 @@ from pixmill_api.app import create_app
 from pixmill_api.settings import ApiSettings, refuse_exposure
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
-from pixmill_shared.runtime import Runtime, start_runtime
+from pixmill_shared.runtime import start_runtime
 from pixmill_shared.settings.base import Settings
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
@@ -19,6 +19,7 @@ from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
+from pixmill_shared.storage import prepare_directory
 
 log = get_logger(__name__)
 
@@ -47,7 +48,7 @@ def main() -> int:
         configure_logging("api")
         settings = ApiSettings.load()
         runtime = start_runtime(threads=settings.threads)
-        _open_store(runtime)
+        prepare_directory(runtime.storage_settings)
         app = create_app(runtime)
         listener = _listen(ListenSettings.load())
     except ConfigurationError as error:
@@ -70,14 +71,6 @@ def _check_settings() -> None:
     if lines:
         raise ConfigurationError("\n".join(lines))
     refuse_exposure(ApiSettings.load(), ListenSettings.load())
-
-
-def _open_store(runtime: Runtime) -> None:
-    """A directory that cannot be made is told now, not by the first upload. A bucket is not asked: it may come back."""
-    try:
-        runtime.store  # noqa: B018 - built at first use
-    except OSError as error:
-        raise ConfigurationError(f"PIXMILL_STORAGE_URL: the directory cannot be used ({error}).") from None
 
 
 def _listen(settings: ListenSettings) -> socket.socket:

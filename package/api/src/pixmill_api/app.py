@@ -9,10 +9,10 @@ from fastapi import FastAPI
 
 from pixmill_api import openapi, problems
 from pixmill_api.auth import Context
-from pixmill_api.lingering import LingeringClose
 from pixmill_api.middleware import RequestContext
 from pixmill_api.routes import docs, files, health, jobs, process, uploads
 from pixmill_api.settings import ApiSettings, refuse_exposure
+from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.process import ListenSettings, PublicSettings
@@ -22,11 +22,13 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     """Raises ConfigurationError if a setting is missing or unsafe. ``runtime``: the process' own if not given."""
     settings = ApiSettings.load()
     refuse_exposure(settings, ListenSettings.load())
+    runtime = runtime or start_runtime(threads=settings.threads)
     context = Context(
-        runtime=runtime or start_runtime(threads=settings.threads),
+        runtime=runtime,
         settings=settings,
         public_url=PublicSettings.load().base,
         max_source_bytes=EgressSettings.load().max_source_bytes,
+        readiness=Readiness(health.checks_of(runtime)),
     )
     app = FastAPI(
         title="pixmill",
@@ -42,9 +44,8 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     openapi.install(app)
     for module in (uploads, process, jobs, files, health, docs):
         app.include_router(module.router)
-    # The last one added is the outermost.
+
     app.add_middleware(RequestContext)
-    app.add_middleware(LingeringClose)
     return app
 
 

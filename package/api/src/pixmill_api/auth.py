@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pixmill_api.errors import NotAuthenticated
 from pixmill_api.settings import ApiSettings
+from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.keys import check_key
 
@@ -25,6 +26,7 @@ class Context:
     settings: ApiSettings
     public_url: str
     max_source_bytes: int
+    readiness: Readiness
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Caller:
 _bearer = HTTPBearer(auto_error=False, bearerFormat="pxm_…", description="An API key")
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     found: Context = request.app.state.context
     return found
 

@@ -1,9 +1,9 @@
-"""The one Celery app, for a worker of the queue ``api``: ``celery -A pixmill_api.celery_app worker``."""
+"""The one app, for ``celery -A pixmill_api.celery_app worker``."""
 
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.plumbing.processes import consume_by_default
 
-__all__ = ["QUEUES", "app"]
+__all__ = ["app"]
 
-QUEUES: tuple[QueueName, ...] = (QueueName.API,)
-"""What a worker of this package consumes when ``-Q`` does not say otherwise."""
+consume_by_default(QueueName.API)

@@ -5,10 +5,9 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-import psycopg2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -105,8 +104,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(StorageUnavailable, _storage_down)
-    # Prepared statements run on the driver's own cursor, so its errors come as they are.
-    for lost in (OperationalError, TimeoutError, psycopg2.OperationalError, psycopg2.InterfaceError):
+    for lost in (OperationalError, InterfaceError, TimeoutError):
         app.add_exception_handler(lost, _database_down)
     app.add_exception_handler(ClientDisconnect, _gone)
 

@@ -1,8 +1,6 @@
 """``/health``, ``/health/ready``, ``/metrics``: for probes and for Prometheus."""
 
-import asyncio
 from collections.abc import Mapping
-from typing import Final
 
 import anyio
 from anyio.to_thread import run_sync
@@ -10,16 +8,30 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
-from pixmill_api.auth import Asking, Context, Shared
+from pixmill_api.auth import Asking, Shared
 from pixmill_shared.celery_app import app as celery
-from pixmill_shared.observability.health import Check, readiness
+from pixmill_shared.observability.health import Check
 from pixmill_shared.plumbing.processes import check_broker
+from pixmill_shared.runtime import Runtime
 
 router = APIRouter(tags=["health"])
 
-CHECK_SECONDS: Final = 3.0
-# Threads of its own: checks that hang may use them up, and requests still have theirs.
-_threads = anyio.CapacityLimiter(6)
+# Threads of its own: probes that wait for a frozen server leave those of the requests alone.
+_threads = anyio.CapacityLimiter(4)
+
+
+def checks_of(runtime: Runtime) -> Mapping[str, Check]:
+    """What ``/health/ready`` asks."""
+    return {
+        "database": lambda: runtime.database.ping(),  # noqa: PLW0108 - built at first use
+        "broker": lambda: check_broker(celery),
+        # Whether this object is there does not matter: that the storage answers does.
+        "storage": lambda: _ignore(runtime.store.exists("health")),
+    }
+
+
+def _ignore(_result: object) -> None:
+    return
 
 
 @router.get("/health", summary="Is the process alive?")
@@ -28,15 +40,13 @@ async def health() -> JSONResponse:
     return JSONResponse({"status": "healthy"})
 
 
-@router.get("/health/ready", summary="Can it serve?")
+@router.get("/health/ready", summary="Can it serve?", responses={503: {"description": "Not all are ok"}})
 async def ready(context: Shared) -> JSONResponse:
     """Of `database`, `broker` and `storage`, each `ok` or `unavailable`; 503 unless all are ok.
 
     Without the broker submissions are accepted all the same; they wait.
     """
-    checks = _checks(context)
-    results = dict(await asyncio.gather(*(_checked(name, check) for name, check in checks.items())))
-    fine = all(result == "ok" for result in results.values())
+    fine, results = await run_sync(context.readiness.ask, limiter=_threads)
     return JSONResponse({"status": "ready" if fine else "not ready", "checks": results}, 200 if fine else 503)
 
 
@@ -44,25 +54,3 @@ async def ready(context: Shared) -> JSONResponse:
 async def metrics(_caller: Asking) -> Response:
     """Behind a key, where keys are on."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _checks(context: Context) -> Mapping[str, Check]:
-    return {
-        "database": context.runtime.database.ping,
-        "broker": lambda: check_broker(celery),
-        # Whether this object is there does not matter: that the storage answers does.
-        "storage": lambda: _ignore(context.runtime.store.exists("health")),
-    }
-
-
-def _ignore(_result: object) -> None:
-    return
-
-
-async def _checked(name: str, check: Check) -> tuple[str, str]:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            _, results = await run_sync(readiness, {name: check}, abandon_on_cancel=True, limiter=_threads)
-    except TimeoutError:
-        return name, "unavailable"
-    return name, results[name]

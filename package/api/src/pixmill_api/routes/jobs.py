@@ -21,7 +21,7 @@ from pixmill_api.service.serving import serve_object
 from pixmill_api.service.submission import Submission
 from pixmill_shared.domain.jobs import JobStatus
 from pixmill_shared.domain.json_reader import JsonError
-from pixmill_shared.storage.objects import DirectoryStore
+from pixmill_shared.storage.directory import DirectoryStore
 
 router = make_router("jobs")
 
