@@ -12,7 +12,7 @@ from pixmill_imaging.domain.geometry import Size, needed, placement
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.domain.loader import Loader, OpenedSource
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
-from pixmill_imaging.pillow.encode import ENCODERS
+from pixmill_imaging.pillow.encoders import ENCODERS, Encoding
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, Resize, default_quality
@@ -106,7 +106,7 @@ def _made(loaded: Picture, stands_for: Size, output: Output, source_format: Sour
         stands_for = picture.size
     output_format = _resolved(output.format, source_format)
     encoder = ENCODERS[output_format]
-    data = encoder.encode(picture, output.quality or default_quality(output_format) or 0)
+    data = encoder.encode(picture, Encoding(output.quality or default_quality(output_format) or 0))
     return Rendered(
         name=output.name,
         format=output_format,

@@ -1,0 +1,21 @@
+"""From a picture to the bytes of a file: one format a file, chosen by the output's format."""
+
+from typing import Final
+
+from pixmill_imaging.pillow.encoders.avif import encode_avif
+from pixmill_imaging.pillow.encoders.encoding import Encoder, Encoding
+from pixmill_imaging.pillow.encoders.gif import encode_gif
+from pixmill_imaging.pillow.encoders.jpeg import encode_jpeg
+from pixmill_imaging.pillow.encoders.png import encode_png
+from pixmill_imaging.pillow.encoders.webp import encode_webp
+from pixmill_shared.domain.recipe import OutputFormat
+
+__all__ = ["ENCODERS", "Encoder", "Encoding"]
+
+ENCODERS: Final[dict[OutputFormat, Encoder]] = {
+    OutputFormat.JPEG: Encoder("image/jpeg", "jpg", encode_jpeg),
+    OutputFormat.PNG: Encoder("image/png", "png", encode_png),
+    OutputFormat.WEBP: Encoder("image/webp", "webp", encode_webp),
+    OutputFormat.AVIF: Encoder("image/avif", "avif", encode_avif),
+    OutputFormat.GIF: Encoder("image/gif", "gif", encode_gif),
+}
