@@ -26,10 +26,10 @@ class BucketStore(Objects):
     def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
         remaining = expires_at - datetime.datetime.now(datetime.UTC)
         with writing():
-            return obstore.sign(self._bucket, "GET", check_key(key), max(remaining, _LEAST))
+            return obstore.sign(self._store, "GET", check_key(key), max(remaining, _LEAST))
 
     @property
-    def _store(self) -> Any:
+    def _client(self) -> Any:
         return self._bucket
 
     def _attributes(self, media_type: str) -> dict[str, str]:
@@ -45,4 +45,4 @@ class BucketStore(Objects):
             return super()._meta(key)
         except FileNotFoundError:
             # An answer to HEAD has no body that says what is missing, the object or the bucket.
-            return obstore.get(self._bucket, key).meta
+            return obstore.get(self._store, key).meta

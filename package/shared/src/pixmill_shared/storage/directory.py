@@ -42,7 +42,7 @@ class DirectoryStore(Objects):
         return f"{self._public_url}/files/{quote(key)}?{query}"
 
     @cached_property
-    def _store(self) -> Any:
+    def _client(self) -> Any:
         with writing():
             return LocalStore(self._path, mkdir=True)
 

@@ -1,7 +1,7 @@
 """What all stores of obstore have in common.
 
 Safe under prefork as pixmill uses it: a store may be built before a fork, but its first request must come after it
-(obstore's runtime has threads). Worker processes make their requests in the children only.
+(see ``forks.py``). Worker processes make their requests in the children only.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import obstore
 from obstore import exceptions
 
+from pixmill_shared.storage.forks import enter_library
 from pixmill_shared.storage.keys import check_key, check_prefix
 from pixmill_shared.storage.sources import AsyncSource, Source, ended
 from pixmill_shared.storage.store import ObjectInfo, ObjectNotFound, StorageUnavailable
@@ -106,8 +107,8 @@ class Objects(ABC):
 
     @property
     @abstractmethod
-    def _store(self) -> Any:
-        """obstore's."""
+    def _client(self) -> Any:
+        """obstore's store."""
 
     @abstractmethod
     def _attributes(self, media_type: str) -> dict[str, str] | None:
@@ -116,6 +117,11 @@ class Objects(ABC):
     @abstractmethod
     def _is_there(self, error: FileNotFoundError) -> bool:
         """Whether it is only the object that is missing, not the whole store."""
+
+    @property
+    def _store(self) -> Any:
+        enter_library()
+        return self._client
 
     async def _written(self, key: str, source: AsyncSource, media_type: str) -> None:
         await obstore.put_async(self._store, key, source, **self._streamed(media_type))
