@@ -5,8 +5,7 @@ import time
 from types import FrameType
 from typing import Any, Final
 
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
+from kombu.exceptions import KombuError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pixmill_shared.celery_app import app
@@ -32,6 +31,14 @@ class Loop:
 
     def __init__(self, runtime: Runtime, wakeups: Wakeups, pulse: Pulse) -> None:
         self._dispatcher = Dispatcher(runtime, app)
+        transport = app.connection_for_write()
+        self._passing: tuple[type[BaseException], ...] = (
+            KombuError,
+            OSError,
+            SQLAlchemyError,
+            *transport.connection_errors,
+            *transport.channel_errors,
+        )
         self._wakeups = wakeups
         self._pulse = pulse
         self._poll = runtime.work.poll
@@ -64,20 +71,15 @@ class Loop:
                 self._dispatcher.recover()
                 self._recovered_at = time.monotonic()
             self._dispatcher.pass_over()
-        except (BrokerError, OSError, SQLAlchemyError, RedisError) as error:
+        except self._passing as error:
             self._failures += 1
-            metrics.BROKER_UP.set(0)
             log.warning("cannot dispatch, waiting", error=type(error).__name__, failures=self._failures)
-            _forget_connections()
+            if not isinstance(error, SQLAlchemyError):
+                metrics.BROKER_UP.set(0)
+                self._dispatcher.disconnect()
         else:
             self._failures = 0
             metrics.BROKER_UP.set(1)
-
-
-def _forget_connections() -> None:
-    """What failed once is not tried again: the next pass opens a new connection."""
-    app.amqp.producer_pool.force_close_all(close_pool=False)  # type: ignore[attr-defined]
-    app.pool.force_close_all(close_pool=False)  # type: ignore[attr-defined]
 
 
 def main() -> None:

@@ -14,12 +14,22 @@ log = get_logger(__name__)
 
 
 class Dispatcher:
-    """Publishes through one broker connection of ``app``, which it reopens after an error."""
+    """Publishes through one broker connection of ``app``, kept until ``disconnect()``.
+
+    Not one of Celery's pools: a pool that lost its connections blocks whoever asks it for one.
+    """
 
     def __init__(self, runtime: Runtime, app: Any) -> None:
         self._runtime = runtime
         self._app = app
         self._settings = runtime.work
+        self._producer: Any = None
+
+    def disconnect(self) -> None:
+        """What failed once is not tried again: the next pass opens a new connection."""
+        if self._producer is not None:
+            self._producer.connection.collect()
+            self._producer = None
 
     def pass_over(self) -> int:
         """All kinds once; how many messages were published. Raises what the database or the broker raised."""
@@ -43,17 +53,16 @@ class Dispatcher:
         return len(rows)
 
     def _publish(self, kind: Kind, rows: list[Due]) -> None:
-        with (
-            self._app.amqp.producer_pool.acquire(block=True, timeout=5) as producer,
-            producer.batch(),
-        ):
+        if self._producer is None:
+            self._producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
+        with self._producer.batch():
             for row in rows:
                 task, payload = kind.message(row)
                 self._app.send_task(
                     task.value,
                     kwargs=payload,
                     queue=row.queue,
-                    producer=producer,
+                    producer=self._producer,
                     ignore_result=True,
                     retry=False,
                 )

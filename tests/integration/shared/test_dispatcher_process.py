@@ -1,0 +1,352 @@
+"""The dispatcher as a process: from commit to message, and back to work after everything that can break."""
+
+import json
+import os
+import signal
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import text
+from tests.integration.shared.processes import Fleet, Running, environment_of, frozen, wait_until
+from tests.servers import Servers
+
+from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.database.engine import Database
+from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.repositories import jobs
+
+WINDOW = 8
+SLOW_POLL = "5"
+
+
+@pytest.fixture(scope="module")
+def database(postgres_url: str) -> Iterator[Database]:
+    database = Database(postgres_url, pool_size=4, max_overflow=16)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def broker(redis_url: str) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(redis_url, socket_timeout=5) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def fleet(servers: Servers, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    directory = tmp_path_factory.mktemp("dispatchers")
+    fleet = Fleet(directory, environment_of(servers.stack.environment, postgres_url, directory))
+    yield fleet
+    fleet.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_rows(database: Database) -> None:
+    with database.session_scope() as session:
+        session.execute(text("TRUNCATE jobs, dead_letters CASCADE"))
+
+
+@pytest.fixture(scope="module")
+def patient(fleet: Fleet) -> Running:
+    """It polls so seldom that what happens fast was a NOTIFY's doing."""
+    running = fleet.dispatcher("patient", PIXMILL_DISPATCH_POLL=SLOW_POLL, PIXMILL_WINDOW=str(WINDOW))
+    running.wait_ready()
+    return running
+
+
+def submit(database: Database, queue: QueueName = QueueName.IMAGING, stage: Stage = Stage.RENDER) -> uuid.UUID:
+    new = jobs.NewJob(
+        project="default", stage=stage, queue=queue, priority=1, source={"url": "http://x/"}, recipe={"outputs": []}
+    )
+    with database.session_scope() as session:
+        return jobs.insert(session, new)
+
+
+def insert_silently(database: Database, count: int, queue: str = "imaging") -> set[uuid.UUID]:
+    """Rows that no NOTIFY tells of."""
+    sql = """
+        INSERT INTO jobs (id, project, stage, queue, source, recipe)
+        SELECT gen_random_uuid(), 'default', 'render', :queue, '{}', '{}' FROM generate_series(1, :count) RETURNING id
+    """
+    with database.session_scope() as session:
+        return set(session.scalars(text(sql), {"count": count, "queue": queue}))
+
+
+def published(broker: "redis.Redis", queue: str = "imaging") -> list[uuid.UUID]:
+    """Job ids of the messages that wait, oldest last."""
+    found = []
+    for raw in broker.lrange(queue, 0, -1):
+        message = json.loads(raw)
+        args, kwargs, _ = json.loads(_body(message))
+        assert args == []
+        found.append(uuid.UUID(kwargs["job_id"]))
+    return found
+
+
+def _body(message: dict[str, Any]) -> str:
+    import base64
+
+    return base64.b64decode(message["body"]).decode()
+
+
+def dispatched(database: Database) -> int:
+    with database.session_scope() as session:
+        return int(session.scalar(text("SELECT count(*) FROM jobs WHERE dispatched_at IS NOT NULL")) or 0)
+
+
+def claim_all(database: Database, ids: list[uuid.UUID]) -> None:
+    with database.session_scope() as session:
+        for job_id in ids:
+            jobs.claim(session, job_id, Stage.RENDER, "a test", 600)
+
+
+def test_commit_becomes_a_message_by_notify_long_before_the_poll(
+    patient: Running, database: Database, broker: "redis.Redis"
+) -> None:
+    for _ in range(3):
+        begun = time.monotonic()
+        job_id = submit(database)
+        wait_until(lambda job_id=job_id: job_id in published(broker), 3, "the message")
+        assert time.monotonic() - begun < 1
+
+
+def test_message_names_the_task_of_the_stage_and_carries_only_the_id(
+    patient: Running, database: Database, broker: "redis.Redis"
+) -> None:
+    job_id = submit(database, QueueName.FETCH, Stage.FETCH)
+    wait_until(lambda: broker.llen("fetch"), 3, "the message")
+    message = json.loads(broker.lrange("fetch", 0, 0)[0])
+    assert message["headers"]["task"] == "pixmill_imaging.tasks.fetch.fetch_source"
+    assert message["content-type"] == "application/json"
+    assert published(broker, "fetch") == [job_id]
+
+
+def test_window_bounds_what_the_broker_holds(patient: Running, database: Database, broker: "redis.Redis") -> None:
+    ids = [submit(database) for _ in range(3 * WINDOW)]
+    wait_until(lambda: broker.llen("imaging") == WINDOW, 3, "a full window")
+    first = published(broker)
+    assert sorted(first) == sorted(ids)[:WINDOW]
+    submit(database)
+    claim_all(database, first[:3])
+    submit(database)
+    wait_until(lambda: broker.llen("imaging") == WINDOW + 3, 3, "three more")
+    assert len(set(published(broker))) == WINDOW + 3
+    assert dispatched(database) == WINDOW
+
+
+def test_listening_begins_again_after_its_connection_was_cut(
+    patient: Running, database: Database, broker: "redis.Redis"
+) -> None:
+    cut = """
+        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE :pattern
+    """
+    with database.session_scope() as session:
+        assert session.scalar(text(cut), {"pattern": "LISTEN%"}) == 1
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+
+    def heard_again() -> bool:
+        with database.session_scope() as session:
+            return session.scalar(text(listening)) == 1
+
+    wait_until(heard_again, 3, "a new LISTEN")
+    begun = time.monotonic()
+    job_id = submit(database)
+    wait_until(lambda: job_id in published(broker), 3, "the message")
+    assert time.monotonic() - begun < 1
+
+
+def test_all_database_connections_cut_in_the_midst_of_work_lose_nothing(
+    patient: Running, database: Database, broker: "redis.Redis", postgres_url: str
+) -> None:
+    """Many cuts, at whatever moment: some hit a statement, some an idle connection."""
+    others = Database(postgres_url)  # the pool of this test is cut too
+    ids = []
+    try:
+        for _ in range(20):
+            ids.append(submit(database))
+            with others.session_scope() as session:
+                session.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                        " AND pid <> pg_backend_pid() AND application_name = '' AND backend_type = 'client backend'"
+                    )
+                )
+            claim_all(others, published(broker))
+    finally:
+        others.dispose()
+
+    def all_seen() -> bool:
+        claim_all(database, published(broker))
+        return set(published(broker)) == set(ids)
+
+    wait_until(all_seen, 20, "all messages")
+    assert patient.popen.poll() is None, patient.log
+    patient.wait_ready(10)
+
+
+@pytest.fixture(scope="module")
+def quick(fleet: Fleet, patient: Running) -> Iterator[Running]:
+    """The only one that runs from here on: short poll, short waits."""
+    patient.end()
+    running = fleet.dispatcher("quick", PIXMILL_DISPATCH_POLL="0.2", PIXMILL_REDISPATCH_AFTER="1", PIXMILL_WINDOW="64")
+    running.wait_ready()
+    yield running
+    assert running.end(seconds=2) == 0, "SIGTERM must end it at once"
+    assert "Traceback" not in running.log
+
+
+def test_rows_without_a_notify_are_found_by_the_poll(quick: Running, database: Database, broker: "redis.Redis") -> None:
+    ids = insert_silently(database, 5)
+    wait_until(lambda: set(published(broker)) == ids, 3, "the messages")
+
+
+def test_messages_that_the_broker_lost_are_sent_again(
+    quick: Running, database: Database, broker: "redis.Redis"
+) -> None:
+    unclaimed, claimed = submit(database), submit(database)
+    wait_until(lambda: broker.llen("imaging") == 2, 3, "the messages")
+    claim_all(database, [claimed])
+    broker.flushall()
+    wait_until(lambda: broker.llen("imaging"), 5, "the message again")
+    assert set(published(broker)) == {unclaimed}
+    assert quick.metric("pixmill_redispatched_total", 'table="jobs"') >= 1
+
+
+def test_frozen_broker_is_named_and_waited_for(
+    quick: Running, database: Database, broker: "redis.Redis", servers: Servers
+) -> None:
+    with frozen(servers.stack.pids()["redis"]):
+        job_id = submit(database)
+        _, body = wait_until(lambda: (a := quick.ask("/health/ready"))[0] == 503 and a, 8, "unready")
+        assert json.loads(body)["checks"] == {"database": "ok", "broker": "unavailable"}
+        assert quick.ask("/health")[0] == 200
+        wait_until(lambda: quick.metric("pixmill_dispatcher_broker_up") == 0, 12, "a metric that says so")
+        assert dispatched(database) == 0
+    wait_until(lambda: job_id in published(broker), 10, "the message after the frost")
+    quick.wait_ready(10)
+    wait_until(lambda: quick.metric("pixmill_dispatcher_broker_up") == 1, 8, "a metric that says so")
+
+
+def test_killed_broker_that_comes_back_is_used_again(
+    quick: Running, database: Database, redis_url: str, servers: Servers
+) -> None:
+    old = servers.stack.pids()["redis"]
+    os.kill(old, signal.SIGKILL)
+    ids = {submit(database) for _ in range(5)}
+    wait_until(lambda: servers.stack.pids().get("redis", old) != old, 20, "a new Redis")
+
+    def all_there() -> bool:
+        try:
+            with redis.Redis.from_url(redis_url, socket_timeout=2) as client:
+                return set(published(client)) >= ids
+        except redis.RedisError:
+            return False
+
+    wait_until(all_there, 20, "the messages")
+    quick.wait_ready(10)
+    assert quick.popen.poll() is None
+
+
+def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
+    quick: Running, fleet: Fleet, database: Database, broker: "redis.Redis"
+) -> None:
+    other = fleet.dispatcher("other", PIXMILL_DISPATCH_POLL="0.2", PIXMILL_REDISPATCH_AFTER="60", PIXMILL_WINDOW="64")
+    # A row that waits for its claim is sent again after a second by ``quick``: claim faster than that.
+    other.wait_ready()
+    ids: set[uuid.UUID] = set()
+    over = threading.Event()
+    seen: Counter[uuid.UUID] = Counter()
+
+    def work() -> None:
+        """Pops as a worker does, and claims."""
+        with redis.Redis.from_url(fleet.environment["REDIS_URL"], socket_timeout=5) as client:
+            while not over.is_set():
+                raw = client.rpop("imaging")
+                if raw is None:
+                    over.wait(0.005)
+                    continue
+                job_id = uuid.UUID(json.loads(_body(json.loads(raw)))[1]["job_id"])
+                seen[job_id] += 1
+                claim_all(database, [job_id])
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        before = [process.metric("pixmill_dispatched_total", 'queue="imaging"') for process in (quick, other)]
+        for _ in range(25):
+            ids |= insert_silently(database, 10)
+            submit(database)
+            over.wait(0.02)
+        wait_until(lambda: len(seen) == 275, 20, "all rows")
+        assert set(seen.values()) == {1}
+        after = [process.metric("pixmill_dispatched_total", 'queue="imaging"') for process in (quick, other)]
+        shares = [b - a for a, b in zip(before, after, strict=True)]
+        assert sum(shares) == 275
+        assert min(shares) > 0, f"only one of them worked: {shares}"
+        other.popen.kill()
+        other.popen.wait(5)
+        insert_silently(database, 225)
+        wait_until(lambda: len(seen) == 500, 20, "the rest")
+        assert set(seen.values()) == {1}
+    finally:
+        over.set()
+        worker.join(10)
+
+
+def test_killed_worker_loses_no_job_and_ends_it_once(
+    quick: Running, fleet: Fleet, database: Database, broker: "redis.Redis", tmp_path: Path
+) -> None:
+    """kill -9 of a worker, parent and children, while it renders: the lease runs out, another one does it."""
+    source = tmp_path / "hold"
+    os.mkfifo(source)
+    upload = Path(fleet.environment["PIXMILL_STORAGE_URL"].removeprefix("file://")) / "uploads"
+    upload.mkdir(parents=True)
+    (upload / "held").symlink_to(source)  # reading it blocks until somebody writes
+    options = ("-c", "1", "-Q", "imaging")
+    first = fleet.worker("first", "pixmill_imaging.celery_app", *options, PIXMILL_LEASE="2")
+    first.wait_ready()
+    job_id = _render_job(database, "uploads/held")
+    state = "SELECT status, attempts, fence FROM jobs WHERE id = :id"
+
+    def row() -> tuple[Any, ...]:
+        with database.session_scope() as session:
+            return tuple(session.execute(text(state), {"id": job_id}).one())
+
+    wait_until(lambda: row()[0] == "processing", 15, "the claim")
+    children = first.children
+    os.kill(first.popen.pid, signal.SIGKILL)
+    for child in children:
+        wait_until(lambda child=child: not Path(f"/proc/{child}").exists(), 5, "the children's end")
+    first.popen.wait(5)
+    (upload / "held").unlink()
+    (upload / "held").write_bytes(b"GIF89a no picture")
+    second = fleet.worker("second", "pixmill_imaging.celery_app", *options, PIXMILL_LEASE="2")
+    wait_until(lambda: row()[0] == "failed", 30, "the end of the job")
+    assert row()[1:] == (2, 2)
+    with database.session_scope() as session:
+        events = session.scalars(text("SELECT type FROM job_events WHERE job_id = :id"), {"id": job_id}).all()
+    assert events == ["job.failed"]
+    assert second.end() == 0
+
+
+def _render_job(database: Database, key: str) -> uuid.UUID:
+    recipe = {"outputs": [{"name": "web", "format": "png"}]}
+    new = jobs.NewJob(
+        project="default",
+        stage=Stage.RENDER,
+        queue=QueueName.IMAGING,
+        priority=1,
+        source={"upload_id": "u"},
+        source_key=key,
+        recipe=recipe,
+    )
+    with database.session_scope() as session:
+        return jobs.insert(session, new)
