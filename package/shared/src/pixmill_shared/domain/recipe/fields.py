@@ -31,6 +31,12 @@ class Fields:
     def refuse_unknown(self, known: Collection[str]) -> None:
         self._reader.mapping(self._value, self._at, known)
 
+    def inner(self, key: str, known: Collection[str]) -> "Fields | None":
+        """The fields of an object inside this one, or None with an error noted."""
+        at = join_pointer(self._at, key)
+        found = self._reader.mapping(self._value.get(key), at, known)
+        return None if found is None else Fields(self._reader, found, at, self.limits)
+
     def dimension(self, key: str) -> int | None:
         """In pixels, from 1 to the limit; None where it is absent."""
         return self.integer(key, None, 1, self.limits.max_dimension)
