@@ -32,9 +32,13 @@ _PATIENCE: Final = 120.0
 
 @dataclass
 class Sent:
-    """A job on its way. ``way`` is ``upload`` or ``URL``; ``document`` is the job as last seen."""
+    """A job on its way.
+
+    ``label`` tells pictures of one name apart; ``way`` is ``upload`` or ``URL``; ``document`` is the job as last seen.
+    """
 
     picture: Path
+    label: str
     way: str
     document: dict[str, Any]
 
@@ -50,6 +54,7 @@ class Sent:
 def send(client: Client, loopback: Loopback, pictures: list[Path]) -> list[Sent]:
     """Each picture as an upload, and the same picture as a URL."""
     sent = []
+    labels = _labels(pictures)
     for index, picture in enumerate(pictures):
         upload = client.upload(picture)
         for way, source in (
@@ -57,7 +62,7 @@ def send(client: Client, loopback: Loopback, pictures: list[Path]) -> list[Sent]
             ("URL", {"url": loopback.picture_url(index)}),
         ):
             job = {"source": source, "recipe": RECIPE, "webhook_url": loopback.hook_url, "metadata": {"way": way}}
-            sent.append(Sent(picture, way, client.create_job(job)))
+            sent.append(Sent(picture, labels[index], way, client.create_job(job)))
     return sent
 
 
@@ -84,10 +89,15 @@ def await_webhooks(loopback: Loopback, sent: list[Sent], patience: float = 10) -
 
 
 def save(client: Client, job: Sent, directory: Path) -> list[Path]:
-    """The outputs as files ``<picture>.<way>.<output>.<format>``."""
+    """The outputs as files ``<label>.<way>.<output>.<format>``."""
     paths = []
     for output in job.document["outputs"]:
-        path = directory / f"{job.picture.stem}.{job.way.lower()}.{output['name']}.{output['format']}"
+        path = directory / f"{job.label}.{job.way.lower()}.{output['name']}.{output['format']}"
         client.download(output["url"], path)
         paths.append(path)
     return paths
+
+
+def _labels(pictures: list[Path]) -> list[str]:
+    stems = [picture.stem for picture in pictures]
+    return [stem if stems.count(stem) == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]

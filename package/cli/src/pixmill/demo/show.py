@@ -51,12 +51,16 @@ class Bars:
 
 
 def outputs_table(sent: list[Sent], files: dict[str, list[Path]]) -> Table:
-    """A row an output; ``ms`` is from the start of the work on the job to its end, for all of its outputs."""
+    """A row an output.
+
+    ``pixels`` says whether they were made, or linked because they existed; ``ms`` is from the start of the work on the
+    job to its end, for all of its outputs.
+    """
     table = Table(title="Outputs", title_justify="left")
-    for column in ("picture", "sent as", "output"):
-        table.add_column(column)
+    for column in ("picture", "sent as", "output", "pixels"):
+        table.add_column(column, no_wrap=True)
     for column in ("size", "bytes", "ms"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("file", no_wrap=True)
     for job in sent:
         for number, (output, path) in enumerate(zip(job.document["outputs"], files[job.job_id], strict=True)):
@@ -64,7 +68,8 @@ def outputs_table(sent: list[Sent], files: dict[str, list[Path]]) -> Table:
             table.add_row(
                 job.picture.name if first else "",
                 job.way if first else "",
-                f"{output['name']}{' (linked)' if output['cached'] else ''}",
+                output["name"],
+                "linked" if output["cached"] else "made",
                 f"{output['width']}x{output['height']}",
                 f"{output['bytes']:,}",
                 str(_milliseconds(job)) if first else "",
