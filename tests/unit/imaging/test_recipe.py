@@ -58,7 +58,7 @@ def test_all_errors_are_reported_at_once_with_their_pointers():
         "extra/key~": 1,
         "outputs": [
             {"name": "Web", "format": "jpg", "quality": 0, "metadata": "keep", "colour": 1},
-            {"name": "b", "operations": [{"op": "resize"}, {"op": "crop"}, 7, {"op": "filter", "name": "sepia"}]},
+            {"name": "b", "operations": [{"op": "resize"}, {"op": "crop"}, 7, {"op": "filter", "name": "vintage"}]},
             {"name": "b", "operations": [{"op": "resize", "width": True, "height": 16385, "mode": "pad"}]},
             "no",
         ],
@@ -206,6 +206,6 @@ def test_short_form_makes_one_output_in_the_sources_format():
 
 def test_short_form_names_its_own_fields():
     with pytest.raises(RecipeError) as caught:
-        process_recipe(0, "600", "sepia")
+        process_recipe(0, "600", "vintage")
     assert [error.pointer for error in caught.value.errors] == ["/width", "/height", "/filter"]
     assert "none, grayscale, blur, sharpen" in caught.value.errors[2].detail

@@ -66,7 +66,8 @@ class JsonReader:
         if not least <= value <= most:
             self.fail(at, f"must be from {least:g} to {most:g}")
             return None
-        return float(value)
+        # Adding 0 makes one of the two zeros: what means the same is written the same.
+        return float(value) + 0.0
 
     def boolean(self, value: object, at: str) -> bool | None:
         if not isinstance(value, bool):

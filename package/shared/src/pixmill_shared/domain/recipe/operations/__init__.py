@@ -6,12 +6,33 @@ To add one: a file here, a line in ``OPERATIONS`` (or ``FILTERS``), and what it 
 from typing import Any, ClassVar, Final, Protocol, Self
 
 from pixmill_shared.domain.recipe.fields import Fields
+from pixmill_shared.domain.recipe.operations.autocontrast import Autocontrast
 from pixmill_shared.domain.recipe.operations.blur import Blur
+from pixmill_shared.domain.recipe.operations.brightness import Brightness
+from pixmill_shared.domain.recipe.operations.contrast import Contrast
 from pixmill_shared.domain.recipe.operations.grayscale import Grayscale
+from pixmill_shared.domain.recipe.operations.invert import Invert
 from pixmill_shared.domain.recipe.operations.resize import Resize, ResizeMode
+from pixmill_shared.domain.recipe.operations.saturation import Saturation
+from pixmill_shared.domain.recipe.operations.sepia import Sepia
 from pixmill_shared.domain.recipe.operations.sharpen import Sharpen
 
-__all__ = ["FILTERS", "OPERATIONS", "Blur", "Grayscale", "Operation", "Resize", "ResizeMode", "Sharpen"]
+__all__ = [
+    "FILTERS",
+    "OPERATIONS",
+    "Autocontrast",
+    "Blur",
+    "Brightness",
+    "Contrast",
+    "Grayscale",
+    "Invert",
+    "Operation",
+    "Resize",
+    "ResizeMode",
+    "Saturation",
+    "Sepia",
+    "Sharpen",
+]
 
 
 class Operation(Protocol):
@@ -34,4 +55,14 @@ class Operation(Protocol):
 OPERATIONS: Final[dict[str, type[Operation]]] = {"resize": Resize}
 
 #: By the ``name`` of a ``filter``.
-FILTERS: Final[dict[str, type[Operation]]] = {"grayscale": Grayscale, "blur": Blur, "sharpen": Sharpen}
+FILTERS: Final[dict[str, type[Operation]]] = {
+    "grayscale": Grayscale,
+    "blur": Blur,
+    "sharpen": Sharpen,
+    "sepia": Sepia,
+    "invert": Invert,
+    "brightness": Brightness,
+    "contrast": Contrast,
+    "saturation": Saturation,
+    "autocontrast": Autocontrast,
+}
