@@ -4,7 +4,9 @@ JSON (``parsing``).
 
 from pixmill_shared.domain.recipe.limits import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS, Limits
 from pixmill_shared.domain.recipe.model import (
+    DEFAULT_MIN_SSIM,
     PROCESS_OUTPUT,
+    Effort,
     MetadataPolicy,
     Output,
     OutputFormat,
@@ -32,6 +34,7 @@ from pixmill_shared.domain.recipe.parsing import RecipeError, parse_recipe, proc
 from pixmill_shared.domain.recipe.schema import RECIPE_SCHEMA
 
 __all__ = [
+    "DEFAULT_MIN_SSIM",
     "FILTERS",
     "MAX_DIMENSION",
     "MAX_OPERATIONS",
@@ -43,6 +46,7 @@ __all__ = [
     "Blur",
     "Brightness",
     "Contrast",
+    "Effort",
     "Grayscale",
     "Invert",
     "Limits",

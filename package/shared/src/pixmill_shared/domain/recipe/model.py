@@ -15,6 +15,9 @@ from pixmill_shared.domain.recipe.operations import Operation
 DEFAULT_QUALITY: Final = 80
 DEFAULT_AVIF_QUALITY: Final = 60
 
+#: Of ``auto``: a difference that one has to look for.
+DEFAULT_MIN_SSIM: Final = 0.95
+
 #: The output of the short form, ``POST /process``.
 PROCESS_OUTPUT: Final = "result"
 
@@ -27,37 +30,69 @@ class OutputFormat(StrEnum):
     GIF = "gif"
     #: The source's own if it is one of the above, else jpeg.
     SOURCE = "source"
+    #: The one of ``formats`` that gives the fewest bytes at a likeness of ``min_ssim``.
+    AUTO = "auto"
 
 
 class MetadataPolicy(StrEnum):
+    """strip: nothing is left. keep_copyright: who made it and on what terms, nothing else. keep: all of it, the place
+    where it was taken too, but for the orientation, which is done, and thumbnails, which show another picture.
+    """
+
     STRIP = "strip"
+    KEEP_COPYRIGHT = "keep_copyright"
+    KEEP = "keep"
+
+
+class Effort(StrEnum):
+    """Whether to save the encoder's CPU or the file's bytes."""
+
+    FAST = "fast"
+    SMALL = "small"
 
 
 def default_quality(output_format: OutputFormat) -> int | None:
-    """From 1 to 100; None for ``source``, whose quality is known once the source is."""
-    if output_format is OutputFormat.SOURCE:
+    """From 1 to 100; None for ``source`` and ``auto``, whose quality is known once the format is."""
+    if output_format in (OutputFormat.SOURCE, OutputFormat.AUTO):
         return None
     return DEFAULT_AVIF_QUALITY if output_format is OutputFormat.AVIF else DEFAULT_QUALITY
 
 
 @dataclass(frozen=True)
 class Output:
-    """``quality`` from 1 to 100, of lossy formats; None means the default of the source's format."""
+    """``quality`` from 1 to 100, of lossy formats; None means the default of the format that it comes to.
+
+    ``max_bytes`` lowers the quality as far as it must. ``formats`` and ``min_ssim`` (from 0 to 1) go with the format
+    ``auto``; no formats means those that suit the picture. ``lossless`` goes with webp, and with png, which always is.
+    """
 
     name: str
     operations: tuple[Operation, ...] = ()
     format: OutputFormat = OutputFormat.SOURCE
     quality: int | None = None
     metadata: MetadataPolicy = MetadataPolicy.STRIP
+    max_bytes: int | None = None
+    formats: tuple[OutputFormat, ...] = ()
+    min_ssim: float | None = None
+    lossless: bool = False
+    effort: Effort = Effort.FAST
 
     def canonical(self) -> dict[str, object]:
-        quality = {} if self.quality is None else {"quality": self.quality}
+        """What came later than the first recipes is there only if it says something: their hashes stay."""
+        later = {
+            "quality": self.quality,
+            "max_bytes": self.max_bytes,
+            "formats": [str(output_format) for output_format in self.formats] or None,
+            "min_ssim": self.min_ssim,
+            "lossless": self.lossless or None,
+            "effort": None if self.effort is Effort.FAST else str(self.effort),
+        }
         return {
             "name": self.name,
             "operations": [operation.canonical() for operation in self.operations],
             "format": str(self.format),
-            **quality,
             "metadata": str(self.metadata),
+            **{key: value for key, value in later.items() if value is not None},
         }
 
 

@@ -8,13 +8,11 @@ from pixmill_shared.domain.recipe.fields import Fields
 from pixmill_shared.domain.recipe.limits import Limits
 from pixmill_shared.domain.recipe.model import (
     PROCESS_OUTPUT,
-    MetadataPolicy,
     Output,
-    OutputFormat,
     Recipe,
-    default_quality,
 )
 from pixmill_shared.domain.recipe.operations import FILTERS, OPERATIONS, Operation, Resize
+from pixmill_shared.domain.recipe.output import OUTPUT_SCHEMA, read_output
 from pixmill_shared.errors import PixmillError
 
 NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -83,18 +81,12 @@ class _RecipeReader:
             raise RecipeError(self._json.errors)
 
     def _output(self, value: object, at: str) -> Output | None:
-        found = self._json.mapping(value, at, ("name", "operations", "format", "quality", "metadata"))
+        found = self._json.mapping(value, at, ("name", "operations", *OUTPUT_SCHEMA))
         if found is None:
             return None
         name = self._name(found.get("name"), f"{at}/name")
-        output_format = self._json.choice(found.get("format", OutputFormat.SOURCE), f"{at}/format", OutputFormat)
-        output_format = output_format or OutputFormat.SOURCE
-        metadata = self._json.choice(found.get("metadata", "strip"), f"{at}/metadata", MetadataPolicy)
-        quality = default_quality(output_format)
-        if "quality" in found:
-            quality = self._json.integer(found["quality"], f"{at}/quality", 1, 100)
         operations = self._operations(found.get("operations", []), f"{at}/operations")
-        return Output(name, operations, output_format, quality, metadata or MetadataPolicy.STRIP)
+        return read_output(self._fields(found, at), name, operations)
 
     def _name(self, value: object, at: str) -> str:
         if isinstance(value, str) and NAME_PATTERN.fullmatch(value):

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from pixmill_shared.domain.recipe.limits import MAX_OPERATIONS, MAX_OUTPUTS
-from pixmill_shared.domain.recipe.model import MetadataPolicy, OutputFormat
 from pixmill_shared.domain.recipe.operations import FILTERS, OPERATIONS, Operation
+from pixmill_shared.domain.recipe.output import OUTPUT_SCHEMA
 from pixmill_shared.domain.recipe.parsing import NAME_PATTERN
 
 
@@ -30,9 +30,7 @@ _OUTPUT: Final[dict[str, Any]] = {
     "properties": {
         "name": {"type": "string", "pattern": f"^{NAME_PATTERN.pattern}$"},
         "operations": {"type": "array", "maxItems": MAX_OPERATIONS, "items": {"oneOf": _STEPS}},
-        "format": {"enum": list(OutputFormat), "default": "source"},
-        "quality": {"type": "integer", "minimum": 1, "maximum": 100},
-        "metadata": {"enum": list(MetadataPolicy), "default": "strip"},
+        **OUTPUT_SCHEMA,
     },
 }
 

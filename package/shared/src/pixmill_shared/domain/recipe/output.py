@@ -1,0 +1,97 @@
+"""How an output is encoded: its fields but for name and operations, read from JSON, with their schema beside."""
+
+from typing import Any, Final
+
+from pixmill_shared.domain.recipe.fields import Fields
+from pixmill_shared.domain.recipe.model import (
+    DEFAULT_MIN_SSIM,
+    Effort,
+    MetadataPolicy,
+    Output,
+    OutputFormat,
+    default_quality,
+)
+from pixmill_shared.domain.recipe.operations import Operation
+
+_REAL_FORMATS: Final = [f for f in OutputFormat if f not in (OutputFormat.SOURCE, OutputFormat.AUTO)]
+_MOST_BYTES: Final = 1_000_000_000
+
+OUTPUT_SCHEMA: Final[dict[str, Any]] = {
+    "format": {"enum": list(OutputFormat), "default": "source"},
+    "formats": {
+        "description": "With format auto: what to choose from",
+        "type": "array",
+        "minItems": 1,
+        "uniqueItems": True,
+        "items": {"enum": _REAL_FORMATS},
+    },
+    "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+    "min_ssim": {
+        "description": "With format auto: the least likeness to the picture before it was encoded",
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": DEFAULT_MIN_SSIM,
+    },
+    "max_bytes": {
+        "description": "Lower the quality until the file is no larger",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": _MOST_BYTES,
+    },
+    "lossless": {"description": "Of webp; png always is", "type": "boolean", "default": False},
+    "effort": {"enum": list(Effort), "default": "fast"},
+    "metadata": {"enum": list(MetadataPolicy), "default": "strip"},
+}
+
+
+def read_output(fields: Fields, name: str, operations: tuple[Operation, ...]) -> Output:
+    """What is wrong is noted in ``fields``, and the output is then never used."""
+    output_format = fields.choice("format", OutputFormat.SOURCE)
+    return Output(
+        name,
+        operations,
+        output_format,
+        fields.integer("quality", default_quality(output_format), 1, 100),
+        fields.choice("metadata", MetadataPolicy.STRIP),
+        max_bytes=fields.integer("max_bytes", None, 1, _MOST_BYTES),
+        formats=_formats(fields, output_format),
+        min_ssim=_min_ssim(fields, output_format),
+        lossless=_lossless(fields, output_format),
+        effort=fields.choice("effort", Effort.FAST),
+    )
+
+
+def _formats(fields: Fields, output_format: OutputFormat) -> tuple[OutputFormat, ...]:
+    if not fields.given("formats"):
+        return ()
+    _only_with_auto(fields, "formats", output_format)
+    items = fields.raw("formats")
+    if not isinstance(items, list) or not items or any(item not in _REAL_FORMATS for item in items):
+        fields.fail(f"must be an array of {', '.join(_REAL_FORMATS)}", "formats")
+        return ()
+    if len(set(items)) < len(items):
+        fields.fail("must not name a format twice", "formats")
+    # Their order says nothing, so the canonical form has one.
+    return tuple(candidate for candidate in _REAL_FORMATS if candidate in items)
+
+
+def _min_ssim(fields: Fields, output_format: OutputFormat) -> float | None:
+    if fields.given("min_ssim"):
+        _only_with_auto(fields, "min_ssim", output_format)
+    elif output_format is not OutputFormat.AUTO:
+        return None
+    return fields.number("min_ssim", DEFAULT_MIN_SSIM, 0, 1)
+
+
+def _only_with_auto(fields: Fields, key: str, output_format: OutputFormat) -> None:
+    if output_format is not OutputFormat.AUTO:
+        fields.fail("only goes with format auto", key)
+
+
+def _lossless(fields: Fields, output_format: OutputFormat) -> bool:
+    wanted = fields.boolean("lossless", False)
+    if wanted and output_format not in (OutputFormat.PNG, OutputFormat.WEBP):
+        fields.fail("only goes with format png or webp", "lossless")
+    # A PNG is lossless anyway: both ways to ask for one are one recipe.
+    return wanted and output_format is OutputFormat.WEBP
