@@ -16,10 +16,14 @@ Pixels_co = TypeVar("Pixels_co", covariant=True)
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before it is decoded; ``size`` is after autorotation."""
+    """What a file says of itself before it is decoded; ``size`` is after autorotation.
+
+    ``frames`` is at least 1, and may be a lie: it is what limits are asked about, and no more are ever decoded.
+    """
 
     format: SourceFormat
     size: Size
+    frames: int = 1
 
 
 class OpenedSource(Protocol[Pixels_co]):
@@ -28,11 +32,12 @@ class OpenedSource(Protocol[Pixels_co]):
     @property
     def header(self) -> Header: ...
 
-    def pixels(self, target: Size) -> Pixels_co:
-        """Decode the first frame: upright, sRGB, 8 bits a channel, without metadata, at exactly ``target``.
+    def pixels(self, target: Size, frames: int = 1) -> Pixels_co:
+        """Decode the first frames: upright, sRGB, 8 bits a channel, without metadata, at exactly ``target``.
 
-        ``target`` is nowhere larger than ``header.size``. Modes are L, RGB and RGBA. Whatever the decoder
-        makes of damaged bytes is raised as PermanentError ``undecodable``.
+        ``frames`` is 1 or ``header.frames``; each frame comes complete, whatever part of it is stored. ``target`` is
+        nowhere larger than ``header.size``. Modes are L, RGB and RGBA. Whatever the decoder makes of damaged bytes is
+        raised as PermanentError ``undecodable``.
         """
         ...
 

@@ -17,9 +17,13 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
+from pixmill_imaging.domain import gif
+from pixmill_imaging.domain.animation import frame_count
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.loader import Header
 from pixmill_imaging.domain.sniff import SourceFormat
+from pixmill_imaging.pillow.animation import animation
+from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.colour import resizable, to_srgb
 from pixmill_imaging.pillow.decoding import DECODER_ERRORS, decoding
 from pixmill_imaging.pillow.picture import Picture
@@ -48,35 +52,45 @@ class PillowLoader:
     def open(self, data: bytes, source_format: SourceFormat) -> "PillowSource":
         """Read the header; see ``domain.loader.Loader``."""
         with decoding():
+            frames = frame_count(data, source_format)
             image = Image.open(io.BytesIO(data), formats=(_FORMATS[source_format],))
             orientation = _orientation(image)
-        stored = Size(*image.size)
+            stored = gif.canvas(data) if source_format is SourceFormat.GIF else Size(*image.size)
         size = Size(stored.height, stored.width) if orientation in _SIDEWAYS else stored
-        return PillowSource(image, Header(source_format, size), orientation)
+        return PillowSource(data, image, Header(source_format, size, frames), orientation)
 
 
 class PillowSource:
-    def __init__(self, image: Image.Image, header: Header, orientation: int) -> None:
+    def __init__(self, data: bytes, image: Image.Image, header: Header, orientation: int) -> None:
         self.header = header
+        self._data = data
         self._image = image
-        self._orientation = orientation
+        self._turn = _UPRIGHT.get(orientation)
+        self._is_sideways = orientation in _SIDEWAYS
 
-    def pixels(self, target: Size) -> Picture:
+    def pixels(self, target: Size, frames: int = 1) -> Picture:
         """Decode; see ``domain.loader.OpenedSource``."""
-        image, profile = self._image, self._image.info.get("icc_profile")
-        sideways = self._orientation in _SIDEWAYS
-        size = Size(target.height, target.width) if sideways else target
+        size = Size(target.height, target.width) if self._is_sideways else target
         with decoding():
-            # Only JPEG knows draft; every other format answers None.
-            draft = image.draft(None, (int(size.width * _GAP), int(size.height * _GAP)))
-            image.load()
-            box = draft[1] if draft else None
-            small = _downscale(resizable(image), size, box)
-            canvas = to_srgb(small, profile)
-        turn = _UPRIGHT.get(self._orientation)
-        upright = canvas.transpose(turn) if turn is not None else canvas
+            # The first frame of a GIF need not fill its canvas; that of any other format does.
+            if frames > 1 or self.header.format is SourceFormat.GIF:
+                stored = self.header.size
+                stored = Size(stored.height, stored.width) if self._is_sideways else stored
+                finish = lambda frame: self._finished(_downscale(frame, size, None))  # noqa: E731
+                return animation(self._data, self._image, self.header.format, stored, frames, finish)
+            return Picture.still(self._finished(self._still(size)))
+
+    def _still(self, size: Size) -> Image.Image:
+        # Only JPEG knows draft; every other format answers None.
+        draft = self._image.draft(None, (int(size.width * _GAP), int(size.height * _GAP)))
+        self._image.load()
+        return _downscale(resizable(self._image), size, draft[1] if draft else None)
+
+    def _finished(self, small: Image.Image) -> Canvas:
+        canvas = to_srgb(small, self._image.info.get("icc_profile"))
+        upright = canvas.transpose(self._turn) if self._turn is not None else canvas
         upright.info = {}
-        return Picture.still(upright)
+        return upright
 
 
 def _orientation(image: Image.Image) -> int:

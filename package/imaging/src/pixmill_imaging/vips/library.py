@@ -8,13 +8,12 @@ from typing import Final
 
 import pyvips
 
-#: libvips' own classes of loaders, one per format of ``SourceFormat`` that it reads.
+#: libvips' own classes of loaders, one per format that ``vips.loader`` reads.
 _ALLOWED_LOADERS: Final = (
     "VipsForeignLoadJpeg",
     "VipsForeignLoadPng",
     "VipsForeignLoadWebp",
     "VipsForeignLoadHeif",
-    "VipsForeignLoadNsgif",
     "VipsForeignLoadTiff",
 )
 

@@ -16,8 +16,9 @@ from pixmill_imaging.vips import library  # noqa: F401 - configures the process
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.errors import PermanentError
 
-#: What the binary wheel reads; it has no BMP.
-FORMATS: Final = frozenset(SourceFormat) - {SourceFormat.BMP}
+#: What the binary wheel reads, which has no BMP, without GIF, whose frames are put together in one way only: Pillow is
+#: as fast at a still one.
+FORMATS: Final = frozenset(SourceFormat) - {SourceFormat.BMP, SourceFormat.GIF}
 
 _SIDEWAYS: Final = (5, 6, 7, 8)
 _GREY: Final = "b-w"
@@ -51,8 +52,8 @@ class VipsSource:
         self._data = data
         self._image = image
 
-    def pixels(self, target: Size) -> Picture:
-        """Decode; see ``domain.loader.OpenedSource``."""
+    def pixels(self, target: Size, frames: int = 1) -> Picture:
+        """Decode; see ``domain.loader.OpenedSource``. There is never more than one frame: Pillow does animations."""
         with _decoding():
             small = _plain(self._thumbnail(target))
             pixels = small.write_to_memory()

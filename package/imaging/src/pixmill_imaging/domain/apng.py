@@ -1,0 +1,103 @@
+"""The structure of animated PNG (PNG, third edition, section 4.9), as far as frames are concerned."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from pixmill_imaging.domain.animation import Disposal, Part
+from pixmill_imaging.domain.geometry import Size
+
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_DISPOSALS: Final = (Disposal.KEEP, Disposal.CLEAR, Disposal.RESTORE)
+#: What stands before the pixels and decides what they mean.
+_MEANING: Final = (b"PLTE", b"tRNS")
+
+
+_Bytes = memoryview | bytes
+
+
+class _Chunk(NamedTuple):
+    kind: bytes
+    body: _Bytes
+
+
+def claimed(data: bytes) -> int:
+    """The number of frames in the acTL chunk, which stands before the pixels; 1 for a still."""
+    control = _control(data)
+    return 1 if control is None else control[0]
+
+
+def plays(data: bytes) -> int:
+    """How often the animation is shown, 0 for ever."""
+    control = _control(data)
+    return 1 if control is None else control[1]
+
+
+def parts(data: bytes, canvas: Size) -> Iterator[Part]:
+    """The frames in order; a default image that is not part of the animation is passed over.
+
+    ValueError for a frame that reaches beyond the canvas, struct.error for one that is cut off.
+    """
+    header = b""
+    frame: _Bytes | None = None
+    meaning: list[_Chunk] = []
+    pixels: list[_Bytes] = []
+    for chunk in _chunks(data):
+        if chunk.kind == b"IHDR":
+            header = bytes(chunk.body)
+        elif chunk.kind in _MEANING and frame is None:
+            meaning.append(chunk)
+        elif chunk.kind in (b"fcTL", b"IEND"):
+            if frame is not None:
+                yield _part(frame, header, meaning, pixels, canvas)
+            frame, pixels = chunk.body, []
+        elif chunk.kind in (b"IDAT", b"fdAT") and frame is not None:
+            # fdAT has its pixels behind a sequence number.
+            pixels.append(chunk.body if chunk.kind == b"IDAT" else chunk.body[4:])
+
+
+def _control(data: bytes) -> tuple[int, int] | None:
+    for chunk in _chunks(data):
+        if chunk.kind == b"acTL" and len(chunk.body) == 8:
+            frames, times = struct.unpack(">II", chunk.body)
+            return frames, times
+        if chunk.kind == b"IDAT":
+            break
+    return None
+
+
+def _chunks(data: bytes) -> Iterator[_Chunk]:
+    at, view = len(_SIGNATURE), memoryview(data)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        yield _Chunk(kind, view[at + 8 : at + 8 + length])
+        at += 12 + length
+
+
+def _part(
+    frame: _Bytes,
+    header: bytes,
+    meaning: list[_Chunk],
+    pixels: list[_Bytes],
+    canvas: Size,
+) -> Part:
+    _, width, height, left, upper, numerator, denominator, disposal, blend = struct.unpack(">IIIIIHHBB", frame)
+    size = Size(width, height)
+    if not size.pixels or left + width > canvas.width or upper + height > canvas.height:
+        raise ValueError("a frame beyond the canvas")
+    chunks = [
+        _Chunk(b"IHDR", struct.pack(">II", *size) + header[8:]),
+        *meaning,
+        _Chunk(b"IDAT", b"".join(pixels)),
+        _Chunk(b"IEND", b""),
+    ]
+    file = _SIGNATURE + b"".join(map(_packed, chunks))
+    # A denominator of 0 means hundredths.
+    duration = round(1000 * numerator / (denominator or 100))
+    return Part(left, upper, size, duration, _DISPOSALS[disposal], blend == 1, file)
+
+
+def _packed(chunk: _Chunk) -> bytes:
+    checksum = zlib.crc32(chunk.body, zlib.crc32(chunk.kind))
+    return b"".join((struct.pack(">I4s", len(chunk.body), chunk.kind), chunk.body, struct.pack(">I", checksum)))
