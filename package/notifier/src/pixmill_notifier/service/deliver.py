@@ -7,9 +7,10 @@ import uuid
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pixmill_notifier.domain.verdict import Answer, Delivered, GiveUp, TryAgain, judge
-from pixmill_notifier.service.message import body_of, signed_headers
+from pixmill_notifier.service.message import body_of, signed_headers, without_queries
 from pixmill_shared.contract.payloads import DeliveryPayload
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
@@ -56,19 +57,30 @@ def deliver(delivery_id: uuid.UUID, courier: Courier) -> None:
 
 
 def _post(delivery: ClaimedDelivery, courier: Courier) -> tuple[Answer, Try]:
+    started = time.monotonic()
+    try:
+        body, headers = _signed(delivery, courier)
+        result = courier.egress.post(delivery.url, body, headers, deadline=courier.timeout)
+    except WorkError as error:
+        answer = Answer(None, error.detail, final=isinstance(error, PermanentError))
+    except (OperationalError, InterfaceError):
+        raise  # nothing can be recorded: the lease runs out, and the delivery is tried again
+    except Exception:
+        # A key that was exchanged, or a defect: tried again by the schedule, which gives a person time to mend it.
+        log.exception("unexpected error in a delivery")
+        answer = Answer(None, "pixmill could not prepare the webhook.")
+    else:
+        answer = Answer(result.status, retry_after=result.retry_after)
+        return answer, Try(result.status, result.duration_ms, None, without_queries(result.excerpt))
+    return answer, Try(None, round((time.monotonic() - started) * 1000), answer.problem, None)
+
+
+def _signed(delivery: ClaimedDelivery, courier: Courier) -> tuple[bytes, dict[str, str]]:
     now = datetime.datetime.now(datetime.UTC)
     expires_at = now.replace(microsecond=0) + datetime.timedelta(seconds=courier.url_ttl)
     with courier.database.session_scope() as session:
         body = body_of(session, delivery, courier.store, expires_at)
-    headers = signed_headers(_secret_of(delivery, courier), f"msg_{delivery.event_id.hex}", now, body)
-    started = time.monotonic()
-    try:
-        result = courier.egress.post(delivery.url, body, headers, deadline=courier.timeout)
-    except WorkError as error:
-        answer = Answer(None, error.detail, final=isinstance(error, PermanentError))
-        return answer, Try(None, round((time.monotonic() - started) * 1000), error.detail, None)
-    answer = Answer(result.status, retry_after=result.retry_after)
-    return answer, Try(result.status, result.duration_ms, None, result.excerpt)
+    return body, signed_headers(_secret_of(delivery, courier), f"msg_{delivery.event_id.hex}", now, body)
 
 
 def _secret_of(delivery: ClaimedDelivery, courier: Courier) -> str:
@@ -82,12 +94,12 @@ def _record(delivery: ClaimedDelivery, answer: Answer, attempt: Try, courier: Co
     with courier.database.session_scope() as session:
         match verdict:
             case Delivered():
-                deliveries.delivered(session, delivery, attempt)
+                recorded = deliveries.delivered(session, delivery, attempt)
             case TryAgain(delay, reason):
-                deliveries.again(session, delivery, attempt, {"detail": reason}, delay)
+                recorded = deliveries.again(session, delivery, attempt, {"detail": reason}, delay)
             case GiveUp(reason, exhausted):
-                failed = deliveries.failed(session, delivery, attempt, {"detail": reason})
-                if failed and exhausted:
+                recorded = deliveries.failed(session, delivery, attempt, {"detail": reason})
+                if recorded and exhausted:
                     dead_letters.bury(
                         session,
                         project=delivery.project,
@@ -96,4 +108,5 @@ def _record(delivery: ClaimedDelivery, answer: Answer, attempt: Try, courier: Co
                         error={"detail": reason},
                         attempts=delivery.attempts,
                     )
-    log.info("webhook tried", verdict=type(verdict).__name__, status=attempt.status_code, ms=attempt.duration_ms)
+    outcome = type(verdict).__name__ if recorded else "lost"
+    log.info("webhook tried", outcome=outcome, status=attempt.status_code, ms=attempt.duration_ms)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.tasks import TaskName
@@ -47,7 +47,7 @@ def _failure_of(job: jobs.ClaimedJob, body: Body) -> WorkError | None:
         return error
     except SoftTimeLimitExceeded:
         return PermanentError(ErrorCode.TIME_LIMIT, "The work was stopped at its time limit.")
-    except SQLAlchemyError:
+    except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         # A defect of ours: with a traceback in the log and in the dead letter, and never a job that hangs.

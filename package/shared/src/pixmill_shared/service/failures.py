@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from pixmill_shared.contract.payloads import JobPayload
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.backoff import exponential
-from pixmill_shared.domain.failures import error_document
+from pixmill_shared.domain.failures import error_document, storable
 from pixmill_shared.errors import TransientError, WorkError
 from pixmill_shared.repositories import dead_letters, jobs
 
@@ -37,6 +37,6 @@ def record_failure(
             payload=dict(JobPayload(job_id=str(job.id))),
             error=document,
             attempts=job.attempts,
-            traceback="".join(traceback.format_exception(error)),
+            traceback=storable("".join(traceback.format_exception(error))),
         )
     return "failed"

@@ -27,7 +27,7 @@ class BrokerSettings(Settings):
         default="UTC", validation_alias="CELERY_TIMEZONE", description="IANA zone of daily schedule entries"
     )
 
-    @field_validator("redis_url", "broker")
+    @field_validator("redis_url", "broker", "results")
     @classmethod
     def _no_placeholder(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value():

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from pixmill_shared.settings.base import Settings, refuse_placeholder
+from pixmill_shared.settings.base import Settings, is_production, refuse_placeholder
 
 _HINT = "Set DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD."
 
@@ -59,6 +59,8 @@ class DatabaseSettings(Settings):
         if not self.database_url.get_secret_value() and not self.host:
             raise ValueError(f"no database is named. {_HINT}")
         refuse_placeholder(self.url, "DATABASE_URL", _HINT)
+        if not self.database_url.get_secret_value() and not self.password.get_secret_value() and is_production():
+            raise ValueError(f"DB_PASSWORD is empty. {_HINT}")
         return self
 
     @property
