@@ -7,6 +7,7 @@ from typing import Final
 
 from PIL import Image
 
+from pixmill_imaging.domain.metadata import NO_METADATA, Metadata
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.picture import Picture
 
@@ -15,18 +16,27 @@ _WHITE: Final = (255, 255, 255)
 
 @dataclass(frozen=True)
 class Encoding:
-    """``quality`` from 1 to 100, which PNG and GIF have no use for."""
+    """``quality`` from 1 to 100, which lossless files and GIF have no use for. ``small`` spends more CPU on fewer
+    bytes.
+    """
 
     quality: int
+    lossless: bool = False
+    small: bool = False
+    metadata: Metadata = NO_METADATA
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A format that can be written. ``extension`` has no dot."""
+    """A format that can be written. ``extension`` has no dot; ``max_side`` in pixels is the format's own limit."""
 
     media_type: str
     extension: str
     encode: Callable[[Picture, Encoding], bytes]
+    max_side: int
+    #: Does ``quality`` change anything?
+    has_quality: bool = False
+    has_alpha: bool = True
 
 
 def flattened(image: Canvas) -> Canvas:
@@ -36,6 +46,11 @@ def flattened(image: Canvas) -> Canvas:
     page = Image.new("RGB", image.size, _WHITE)
     page.paste(image, mask=image.getchannel("A"))
     return page
+
+
+def is_opaque(image: Canvas) -> bool:
+    """Is there nothing that can be seen through?"""
+    return image.mode != "RGBA" or image.getchannel("A").getextrema() == (255, 255)
 
 
 def saved(image: Canvas, pillow_format: str, **options: object) -> bytes:

@@ -1,8 +1,54 @@
-"""PNG: lossless, so it has no quality."""
+"""PNG: lossless, in the smallest mode that holds every pixel exactly."""
 
-from pixmill_imaging.pillow.encoders.encoding import Encoding, saved
+import sys
+from typing import Final, cast
+
+from PIL import Image, PngImagePlugin
+
+from pixmill_imaging.domain.metadata import Metadata
+from pixmill_imaging.pillow.canvas import Canvas
+from pixmill_imaging.pillow.encoders.encoding import Encoding, is_opaque, saved
 from pixmill_imaging.pillow.picture import Picture
 
+_Rgba = tuple[int, int, int, int]
 
-def encode_png(picture: Picture, _how: Encoding) -> bytes:
-    return saved(picture.frames[0], "PNG")
+_COLOURS: Final = 256
+#: Level 6 of zlib-ng takes three times the CPU of 1, for 15 % fewer bytes; 9 is no smaller.
+_LEVEL: Final = 6
+
+
+def encode_png(picture: Picture, how: Encoding) -> bytes:
+    image = picture.frames[0]
+    if is_opaque(image) and image.mode == "RGBA":
+        image = image.convert("RGB")
+    return saved(_indexed(image) or image, "PNG", compress_level=_LEVEL, **_chunks(how.metadata))
+
+
+def _indexed(image: Canvas) -> Image.Image | None:
+    """The same pixels with a palette, if there are few enough colours; None if not, or if it is grey already.
+
+    Pillow's own quantisers are not exact at any number of colours.
+    """
+    if image.mode == "L" or image.getcolors(_COLOURS) is None:
+        return None
+    rgba = image.convert("RGBA")
+    counted = cast(list[tuple[int, _Rgba]], rgba.getcolors(_COLOURS))
+    # What can be seen through comes first, so that the chunk of alpha values ends early.
+    colours = sorted((colour for _, colour in counted), key=lambda colour: (colour[3], colour))
+    index = {int.from_bytes(bytes(colour), sys.byteorder): at for at, colour in enumerate(colours)}
+    pixels = memoryview(rgba.tobytes()).cast("I")
+    indexed = Image.frombytes("P", image.size, bytes(map(index.__getitem__, pixels)))
+    indexed.putpalette([sample for colour in colours for sample in colour[:3]])
+    alphas = bytes(colour[3] for colour in colours if colour[3] < 255)
+    if alphas:
+        indexed.info["transparency"] = alphas
+    return indexed
+
+
+def _chunks(metadata: Metadata) -> dict[str, object]:
+    chunks = PngImagePlugin.PngInfo()
+    if metadata.xmp:
+        chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8"))
+    if metadata.comment:
+        chunks.add_itxt("Comment", metadata.comment.decode("utf-8", "replace"))
+    return {"pnginfo": chunks, **({"exif": metadata.exif} if metadata.exif else {})}
