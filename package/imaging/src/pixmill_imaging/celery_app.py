@@ -1,5 +1,6 @@
 """The one app, for ``celery -A pixmill_imaging.celery_app worker``."""
 
+from pixmill_imaging.service import fetch, finish
 from pixmill_imaging.settings import ImagingSettings
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
@@ -11,6 +12,9 @@ from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import WorkSettings
 
 __all__ = ["app"]
+
+#: Imported before the fork, so that each new child finds Pillow there and need not load it with its first job.
+PRELOADED = (fetch, finish)
 
 consume_by_default(*WORKER_QUEUES["imaging"], *WORKER_QUEUES["imaging-io"])
 check_at_start(WorkSettings, StorageSettings, SecretSettings, PublicSettings, EgressSettings, ImagingSettings)

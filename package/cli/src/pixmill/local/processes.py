@@ -95,11 +95,10 @@ class ProcessTable:
         return self._service(worker.name, argv, _WORKER_GRACE, {**self._lean, "REMAP_SIGTERM": "SIGQUIT"})
 
     def _flower(self) -> ProcessSpec:
-        login = _validated(FlowerSettings, self._variables)
-        argv = self._celery(_SHARED_APP, "flower", f"--port={self._ports['flower']}", f"--address={self._bind}")
-        # By its environment: the arguments of a process are everybody's to read.
-        env = {**self._variables, **_QUIET, "FLOWER_BASIC_AUTH": login.basic_auth}
-        return ProcessSpec("flower", tuple(argv), env, self._cwd, self._answers("flower", "/healthcheck"))
+        _validated(FlowerSettings, self._variables)  # refused now, rather than by a process that keeps dying
+        env = {**self._variables, **_QUIET, "PIXMILL_PORT": str(self._ports["flower"])}
+        argv = (*self._python, "pixmill_shared.flower")
+        return ProcessSpec("flower", argv, env, self._cwd, self._answers("flower", "/healthcheck"))
 
     def _service(
         self, name: str, argv: list[str], grace: float = 10, extra: Mapping[str, str] | None = None

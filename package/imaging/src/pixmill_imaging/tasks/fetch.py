@@ -1,6 +1,5 @@
 """From a URL to stored bytes."""
 
-from pixmill_imaging.service.fetch import fetch
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.jobs import Stage
@@ -12,6 +11,8 @@ from pixmill_shared.settings.egress import EgressSettings
 @app.task(name=TaskName.FETCH_SOURCE.value)
 def fetch_source(job_id: str) -> None:
     """Download the source of a job and queue it for rendering."""
+    from pixmill_imaging.service.fetch import fetch
+
     settings, clients = EgressSettings.load(), runtime()
     # The download's own deadline, and time to store what came.
     lease = settings.fetch_timeout + 30

@@ -1,7 +1,5 @@
 """From stored bytes to outputs."""
 
-from pixmill_imaging.service.finish import render_and_finish
-from pixmill_imaging.wiring import engine
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.jobs import Stage
@@ -12,6 +10,9 @@ from pixmill_shared.runtime import runtime
 @app.task(name=TaskName.RENDER_JOB.value)
 def render_job(job_id: str) -> None:
     """Decode the source of a job once, make and store its outputs, finish the job."""
+    from pixmill_imaging.service.finish import render_and_finish
+    from pixmill_imaging.wiring import engine
+
     clients = runtime()
     run_stage(
         *(clients, job_id, Stage.RENDER, TaskName.RENDER_JOB, clients.work.lease),
