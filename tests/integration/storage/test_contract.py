@@ -161,6 +161,17 @@ def test_an_error_of_the_source_comes_out_as_it_is_and_leaves_nothing(place: Pla
     assert place.leftovers() == []
 
 
+@pytest.mark.parametrize("failure", [TimeoutError("stalled"), FileNotFoundError("gone"), ValueError("odd")])
+def test_not_even_an_error_like_the_storages_own_is_taken_for_one(place: Place, failure: Exception) -> None:
+    with pytest.raises(type(failure)) as caught:
+        place.store.put_stream("a", chunks(6, failure), "image/webp")
+    assert caught.value is failure
+    with pytest.raises(type(failure)) as caught:
+        asyncio.run(place.store.put_stream_async("a", async_chunks(6, failure), "image/webp"))
+    assert caught.value is failure
+    assert names(place.store, "") == set()
+
+
 def test_an_error_of_the_source_keeps_the_old_object(place: Place) -> None:
     place.store.put("a", b"old", "image/webp")
     with pytest.raises(Interrupted):

@@ -38,6 +38,11 @@ def load(monkeypatch: pytest.MonkeyPatch):
         ("gs://", "must name a bucket"),
         ("az://", "must name a bucket"),
         ("s3://key:hush-hush@bucket", "without login"),
+        ("s3://bucket:9000/prefix", "without login or port"),
+        ("s3://my bucket", "must name a bucket"),
+        ("s3://bucket/a/../b", "no `..`"),
+        ("s3://bucket//b", "no empty segment"),
+        ("s3://bucket/a%20b", "no %"),
         ("s3://bucket?region=x", "no ?"),
     ],
 )

@@ -1,5 +1,6 @@
 """Where objects are kept."""
 
+import re
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +10,8 @@ from pixmill_shared.settings.base import Settings, refuse_placeholder
 
 _SCHEMES: Final = ("file", "s3", "gs", "az")
 _HINT: Final = "Write file:///var/lib/pixmill for a directory, or s3://bucket/prefix, gs://… or az://… for a bucket."
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ODD: Final = re.compile(r"[%\s\\]")
 _KEY_HINT: Final = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the keys of the bucket."
 
 
@@ -62,8 +65,8 @@ class StorageSettings(Settings):
             raise ValueError(f"may have no ? and no #. {_HINT}")
         if scheme == "file":
             _require_absolute(host, path)
-        elif not host or "@" in host or ":" in host:
-            raise ValueError(f"must name a bucket after {scheme}://, without login or port. {_HINT}")
+        else:
+            _require_bucket(host, path)
         return value
 
     @field_validator("aws_endpoint_url")
@@ -100,6 +103,14 @@ class StorageSettings(Settings):
     def directory(self) -> str:
         """The path of a ``file://`` URL, else empty."""
         return unquote(urlsplit(self.url).path) if self.url.startswith("file://") else ""
+
+
+def _require_bucket(host: str, path: str) -> None:
+    if not _BUCKET.fullmatch(host):
+        raise ValueError(f"must name a bucket after the two slashes, without login or port. {_HINT}")
+    # The library resolves and decodes these in its own way: objects would land under another prefix than was written.
+    if "//" in path or ".." in path.split("/") or _ODD.search(path):
+        raise ValueError(f"may have no empty segment, no `..`, no % and no space after the bucket. {_HINT}")
 
 
 def _require_absolute(host: str, path: str) -> None:
