@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pixmill_imaging.domain.geometry import MAX_SIDE, Box, Size, fit, needed, placement, rescaled
+from pixmill_imaging.domain.geometry import MAX_SIDE, Box, Size, fit, rescaled
+from pixmill_imaging.domain.placement import needed, placement
 from pixmill_shared.domain.recipe import Resize, ResizeMode
 
 sides = st.integers(1, 70_000)
@@ -87,7 +88,7 @@ def test_fill_shows_a_part_of_the_boxs_aspect(source, width, height):
 
 @given(sources, resizes)
 def test_what_is_loaded_is_enough_and_no_more_than_there_is(source, resize):
-    loaded = needed(source, resize)
+    loaded = needed(source, placement(source, resize))
     assert 1 <= loaded.width <= source.width
     assert 1 <= loaded.height <= source.height
     box, size = placement(source, resize)

@@ -58,8 +58,8 @@ def test_all_errors_are_reported_at_once_with_their_pointers():
         "extra/key~": 1,
         "outputs": [
             {"name": "Web", "format": "jpg", "quality": 0, "metadata": "all", "colour": 1},
-            {"name": "b", "operations": [{"op": "resize"}, {"op": "crop"}, 7, {"op": "filter", "name": "vintage"}]},
-            {"name": "b", "operations": [{"op": "resize", "width": True, "height": 16385, "mode": "pad"}]},
+            {"name": "b", "operations": [{"op": "resize"}, {"op": "shear"}, 7, {"op": "filter", "name": "vintage"}]},
+            {"name": "b", "operations": [{"op": "resize", "width": True, "height": 16385, "mode": "zoom"}]},
             "no",
         ],
     }

@@ -8,14 +8,18 @@ import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from pixmill_imaging.domain.geometry import Size, needed, placement
+from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.domain.loader import Loader, OpenedSource
+from pixmill_imaging.domain.plan import size_after, size_to_load
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
 from pixmill_imaging.pillow.encoders import ENCODERS, Encoding
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
-from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, Resize, default_quality
+from pixmill_imaging.pillow.smart import FindFocus
+from pixmill_imaging.pillow.view import View
+from pixmill_imaging.service.interest import focus_finder
+from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, default_quality
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Rendered:
 def render(data: bytes, recipe: Recipe, loader: Loader[Picture], limits: PixelLimits) -> "Rendering":
     """Judge the source by its header, before anything is decoded.
 
-    Raises PermanentError ``unsupported_format``, ``undecodable`` or ``too_many_pixels``.
+    Raises PermanentError ``unsupported_format``, ``undecodable``, ``too_many_pixels`` or ``recipe_mismatch``.
     """
     opened = loader.open(data, sniff(data))
     header = opened.header
@@ -55,21 +59,30 @@ def render(data: bytes, recipe: Recipe, loader: Loader[Picture], limits: PixelLi
         _check_sizes(output, header.size, limits)
     sha256 = hashlib.sha256(data).hexdigest()
     source = SourceInfo(*header.size, header.format, len(data), sha256)
-    return Rendering(source, recipe, opened)
+    return Rendering(source, recipe, opened, limits, focus_finder(loader.name))
 
 
 class Rendering:
     """A source that passed the limits, and what is to be made of it."""
 
-    def __init__(self, source: SourceInfo, recipe: Recipe, opened: OpenedSource[Picture]) -> None:
+    def __init__(
+        self,
+        source: SourceInfo,
+        recipe: Recipe,
+        opened: OpenedSource[Picture],
+        limits: PixelLimits,
+        find_focus: FindFocus,
+    ) -> None:
         self.source = source
         self._recipe = recipe
         self._opened = opened
+        self._limits = limits
+        self._find_focus = find_focus
 
     def outputs(self, names: Collection[str] | None = None) -> Iterator[Rendered]:
         """Make the outputs in the recipe's order, or those in ``names`` only. Good for one call.
 
-        Raises PermanentError ``undecodable``.
+        Raises PermanentError ``undecodable``, and after a trim the others of ``render`` too.
         """
         wanted = [output for output in self._recipe.outputs if names is None or output.name in names]
         if not wanted:
@@ -77,33 +90,31 @@ class Rendering:
         size = Size(self.source.width, self.source.height)
         loaded = self._opened.pixels(_size_to_load(size, wanted))
         for output in wanted:
-            yield _made(loaded, size, output, self.source.format)
+            picture = self._applied(View.of(loaded, size), output)
+            yield _made(picture, output, self.source.format)
+
+    def _applied(self, view: View, output: Output) -> Picture:
+        for operation in output.operations:
+            # Known from the header, but for what comes after a trim.
+            self._limits.check_output(output.name, size_after(view.size, operation))
+            view = apply_operation(view, operation, self._find_focus)
+        return view.settled()
 
 
 def _size_to_load(source: Size, outputs: list[Output]) -> Size:
-    """The smallest size that every output can be made of: the whole, if one does not begin by a resize."""
-    sizes = [_size_for(source, output) for output in outputs]
+    """The smallest size that every output can be made of."""
+    sizes = [size_to_load(source, output.operations) for output in outputs]
     return Size(max(size.width for size in sizes), max(size.height for size in sizes))
-
-
-def _size_for(source: Size, output: Output) -> Size:
-    first = output.operations[0] if output.operations else None
-    return needed(source, first) if isinstance(first, Resize) else source
 
 
 def _check_sizes(output: Output, source: Size, limits: PixelLimits) -> None:
     size = source
     for operation in output.operations:
-        if isinstance(operation, Resize):
-            size = placement(size, operation).size
-            limits.check_output(output.name, size)
+        size = size_after(size, operation)
+        limits.check_output(output.name, size)
 
 
-def _made(loaded: Picture, stands_for: Size, output: Output, source_format: SourceFormat) -> Rendered:
-    picture = loaded
-    for operation in output.operations:
-        picture = apply_operation(picture, operation, stands_for)
-        stands_for = picture.size
+def _made(picture: Picture, output: Output, source_format: SourceFormat) -> Rendered:
     output_format = _resolved(output.format, source_format)
     encoder = ENCODERS[output_format]
     data = encoder.encode(picture, Encoding(output.quality or default_quality(output_format) or 0))

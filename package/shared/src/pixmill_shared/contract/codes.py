@@ -15,6 +15,7 @@ class ErrorCode(StrEnum):
     UNDECODABLE = "undecodable"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_FRAMES = "too_many_frames"
+    RECIPE_MISMATCH = "recipe_mismatch"
     TIME_LIMIT = "time_limit"
     MEMORY_LIMIT = "memory_limit"
     STORAGE_UNAVAILABLE = "storage_unavailable"
@@ -46,6 +47,7 @@ EXPLANATIONS: Final[dict[ErrorCode, Explanation]] = {
     ErrorCode.UNDECODABLE: Explanation("The image is damaged and cannot be decoded"),
     ErrorCode.TOO_MANY_PIXELS: Explanation("The image has more pixels than allowed"),
     ErrorCode.TOO_MANY_FRAMES: Explanation("The animation has more frames than allowed"),
+    ErrorCode.RECIPE_MISMATCH: Explanation("A step of the recipe cannot be applied to this image"),
     ErrorCode.TIME_LIMIT: Explanation("The work took longer than allowed"),
     ErrorCode.MEMORY_LIMIT: Explanation("The work needed more memory than allowed"),
     ErrorCode.STORAGE_UNAVAILABLE: Explanation("The storage did not answer", transient=True, retryable=True),

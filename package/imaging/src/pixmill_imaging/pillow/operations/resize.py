@@ -1,25 +1,25 @@
-"""Scale, and cut away what a fill leaves over."""
+"""Scale; cut away what a fill leaves over; put on a page what is to be padded."""
 
-from PIL import Image
-
-from pixmill_imaging.domain.geometry import Box, Size, placement, rescaled
+from pixmill_imaging.domain.anchoring import anchored
+from pixmill_imaging.domain.geometry import Size
+from pixmill_imaging.domain.placement import placement, result_size
 from pixmill_imaging.pillow.canvas import Canvas
+from pixmill_imaging.pillow.paint import able_to_show, page
+from pixmill_imaging.pillow.view import View
 from pixmill_shared.domain.recipe import Resize
 
 
-def resize(image: Canvas, step: Resize, stands_for: Size) -> Canvas:
-    """The size is computed from ``stands_for``, so it is the same at whatever size the source was loaded."""
-    box, size = placement(stands_for, step)
-    part = rescaled(box, stands_for, Size(*image.size))
-    whole = (round(part.right - part.left), round(part.lower - part.upper))
-    if whole == size:
-        # Already at its scale: cutting keeps every pixel, resampling by half a pixel would soften them.
-        return _cut(image, part, size)
-    return image.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=2.0)
+def resize(view: View, step: Resize) -> View:
+    """The size is computed from the view's, so it is the same at whatever size the source was loaded."""
+    box, size = placement(view.size, step)
+    scaled, whole = view.resampled(box, size), result_size(view.size, step)
+    return View.of(scaled if whole == size else scaled.each(lambda frame: _padded(frame, step, whole)))
 
 
-def _cut(image: Canvas, part: Box, size: Size) -> Canvas:
-    if image.size == size:
-        return image
-    left, upper = round(part.left), round(part.upper)
-    return image.crop((left, upper, left + size.width, upper + size.height))
+def _padded(image: Canvas, step: Resize, whole: Size) -> Canvas:
+    """What is transparent in the picture stays so: the background is beside it, not behind."""
+    shown = able_to_show(image, step.background)
+    padded = page(shown.mode, whole, step.background)
+    corner = anchored(whole, Size(*shown.size), step.anchor)
+    padded.paste(shown, (int(corner.left), int(corner.upper)))
+    return padded

@@ -2,6 +2,8 @@
 JSON (``parsing``).
 """
 
+from pixmill_shared.domain.recipe.colour import TRANSPARENT, WHITE, Colour
+from pixmill_shared.domain.recipe.gravity import Anchor, Focus, Gravity, Smart
 from pixmill_shared.domain.recipe.limits import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS, Limits
 from pixmill_shared.domain.recipe.model import (
     DEFAULT_MIN_SSIM,
@@ -15,25 +17,38 @@ from pixmill_shared.domain.recipe.model import (
     recipe_hash,
 )
 from pixmill_shared.domain.recipe.operations import (
+    DEFAULT_FONT,
     FILTERS,
     OPERATIONS,
     Autocontrast,
+    Background,
     Blur,
     Brightness,
     Contrast,
+    Corner,
+    Crop,
+    Direction,
+    Flip,
     Grayscale,
+    ImageMark,
     Invert,
     Operation,
     Resize,
     ResizeMode,
+    Rotate,
+    Round,
     Saturation,
     Sepia,
     Sharpen,
+    TextMark,
+    Trim,
+    Watermark,
 )
 from pixmill_shared.domain.recipe.parsing import RecipeError, parse_recipe, process_recipe
 from pixmill_shared.domain.recipe.schema import RECIPE_SCHEMA
 
 __all__ = [
+    "DEFAULT_FONT",
     "DEFAULT_MIN_SSIM",
     "FILTERS",
     "MAX_DIMENSION",
@@ -42,12 +57,24 @@ __all__ = [
     "OPERATIONS",
     "PROCESS_OUTPUT",
     "RECIPE_SCHEMA",
+    "TRANSPARENT",
+    "WHITE",
+    "Anchor",
     "Autocontrast",
+    "Background",
     "Blur",
     "Brightness",
+    "Colour",
     "Contrast",
+    "Corner",
+    "Crop",
+    "Direction",
     "Effort",
+    "Flip",
+    "Focus",
+    "Gravity",
     "Grayscale",
+    "ImageMark",
     "Invert",
     "Limits",
     "MetadataPolicy",
@@ -58,9 +85,15 @@ __all__ = [
     "RecipeError",
     "Resize",
     "ResizeMode",
+    "Rotate",
+    "Round",
     "Saturation",
     "Sepia",
     "Sharpen",
+    "Smart",
+    "TextMark",
+    "Trim",
+    "Watermark",
     "default_quality",
     "parse_recipe",
     "process_recipe",

@@ -1,0 +1,38 @@
+"""What the steps of a recipe make of a size, before there are pixels: for the limits, and for how small to decode."""
+
+from collections.abc import Iterable
+
+from pixmill_imaging.domain.geometry import Size
+from pixmill_imaging.domain.placement import crop_box, needed, placement, result_size
+from pixmill_imaging.domain.turning import turned
+from pixmill_shared.domain.recipe import Crop, Flip, Operation, Resize, Rotate
+
+
+def size_after(size: Size, step: Operation) -> Size:
+    """Exact but for a trim, which nobody can foresee: that counts as if it took nothing away.
+
+    Raises PermanentError ``recipe_mismatch`` for a crop that has nothing of the picture.
+    """
+    if isinstance(step, Resize):
+        return result_size(size, step)
+    if isinstance(step, Crop):
+        return crop_box(size, step).size
+    return turned(size, step.angle) if isinstance(step, Rotate) else size
+
+
+def size_to_load(source: Size, steps: Iterable[Operation]) -> Size:
+    """The smallest size that the source may have where ``steps`` begin, without losing anything.
+
+    What lies before the first resize may be crops, flips and quarter turns: they mean the same at any scale. Any
+    other step needs the whole.
+    """
+    shown, sideways = source, False
+    for step in steps:
+        if isinstance(step, Resize):
+            return needed(source, placement(shown, step), sideways)
+        if isinstance(step, Rotate) and step.quarters is not None:
+            sideways ^= step.quarters % 2 == 1
+        elif not isinstance(step, Crop | Flip):
+            return source
+        shown = size_after(shown, step)
+    return source
