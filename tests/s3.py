@@ -79,6 +79,10 @@ def running_s3(directory: Path) -> Iterator[S3]:
         raise
     finally:
         server.stop()
+        # It puts sockets there, named after ports, whatever TMPDIR says.
+        for port in ports.values():
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
 
 
 def _command(directory: Path, ports: dict[str, int]) -> list[str]:
