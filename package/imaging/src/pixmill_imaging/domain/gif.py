@@ -1,8 +1,11 @@
-"""The structure of GIF (GIF89a specification, 1990), as far as frames are concerned; the pixels are left packed."""
+"""The structure of GIF (GIF89a specification, 1990), as far as frames are concerned; the pixels are left packed.
+
+``parts`` takes an animation to pieces that are stills, ``joined`` makes one of such pieces.
+"""
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -17,6 +20,7 @@ _APPLICATION: Final = 0xFF
 _REPEATS: Final = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 #: The others, and those that are reserved, keep what was drawn.
 _DISPOSALS: Final = {2: Disposal.CLEAR, 3: Disposal.RESTORE}
+_DISPOSAL_NUMBERS: Final = {Disposal.KEEP: 1, Disposal.CLEAR: 2, Disposal.RESTORE: 3}
 
 
 class _Block(NamedTuple):
@@ -130,3 +134,41 @@ def _still(data: bytes, block: _Block, size: Size, transparent: int | None) -> b
     control = b"" if transparent is None else struct.pack("<BBBBHBB", 0x21, _CONTROL, 4, 1, 0, transparent, 0)
     image = struct.pack("<BHHHHB", _IMAGE, 0, 0, *size, flags & 0x40)
     return b"".join((head, control, image, packed, b"\0;"))
+
+
+def joined(screen: Size, plays: int, pieces: Iterable[Part], comment: bytes = b"") -> bytes:
+    """An animation of stills, each with a palette of its own; ``plays`` is how often it is shown, 0 for ever.
+
+    A still must be a GIF of one image at its corner. Durations come to hundredths of a second, and those that are
+    lost by rounding in one frame come back in a later one.
+    """
+    out = [struct.pack("<6sHHBBB", b"GIF89a", *screen, 0, 0, 0)]
+    if plays != 1:
+        repeats = min(max(plays - 1, 0), 0xFFFF)
+        out.append(struct.pack("<BBB11sBBHB", 0x21, _APPLICATION, 11, _REPEATS[0], 3, 1, repeats, 0))
+    if comment:
+        runs = (comment[at : at + 255] for at in range(0, len(comment), 255))
+        out += [b"!\xfe", *(bytes([len(run)]) + run for run in runs), b"\0"]
+    shown = 0
+    for piece in pieces:
+        begun, shown = shown, shown + piece.duration
+        out.append(_packed(piece, min(_hundredths(shown) - _hundredths(begun), 0xFFFF)))
+    return b"".join((*out, b";"))
+
+
+def _hundredths(milliseconds: int) -> int:
+    return (milliseconds + 5) // 10
+
+
+def _packed(piece: Part, delay: int) -> bytes:
+    data = piece.file or b""
+    image = next(block for block in _blocks(data) if block.is_image)
+    transparent = next(
+        (_control(data[b.start + 3 : b.start + 7]).transparent for b in _blocks(data) if b.label == _CONTROL), None
+    )
+    flags = _DISPOSAL_NUMBERS[piece.disposal] << 2 | (transparent is not None)
+    control = struct.pack("<BBBBHBB", 0x21, _CONTROL, 4, flags, delay, transparent or 0, 0)
+    palette = data[13 : 13 + _palette_bytes(data[10])]
+    local = data[10] & 0x87 | data[image.start + 9] & 0x40
+    place = struct.pack("<BHHHHB", _IMAGE, piece.left, piece.upper, *piece.size, local)
+    return control + place + palette + data[image.start + 10 : image.end]

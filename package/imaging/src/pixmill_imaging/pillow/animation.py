@@ -7,6 +7,7 @@ decoded as a still and put on the canvas here. WebP's and AVIF's decoders give w
 
 import io
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from PIL import Image
 
@@ -17,6 +18,9 @@ from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.colour import resizable
 from pixmill_imaging.pillow.picture import Picture
+
+#: Milliseconds that a frame may last: what a GIF can say, and every other format too.
+LONGEST: Final = 655_350
 
 #: A frame at the canvas's size, and its duration in milliseconds.
 Timed = tuple[Image.Image, int]
@@ -38,7 +42,7 @@ def animation(
     frames, durations = [], []
     for frame, duration in _timed(data, image, source_format, size, count):
         frames.append(finish(_without_needless_alpha(frame)))
-        durations.append(duration)
+        durations.append(min(max(duration, 0), LONGEST))
     if len(frames) < count:
         raise EOFError("fewer frames than the file claims")
     return Picture(_of_one_mode(frames), tuple(durations), _plays(data, image, source_format))

@@ -13,7 +13,9 @@ from pixmill_shared.domain.recipe import OutputFormat
 __all__ = ["ENCODERS", "Encoder", "Encoding", "is_opaque"]
 
 ENCODERS: Final[dict[OutputFormat, Encoder]] = {
-    OutputFormat.JPEG: Encoder("image/jpeg", "jpg", encode_jpeg, 65_500, has_quality=True, has_alpha=False),
+    OutputFormat.JPEG: Encoder(
+        "image/jpeg", "jpg", encode_jpeg, 65_500, has_quality=True, has_alpha=False, has_frames=False
+    ),
     OutputFormat.PNG: Encoder("image/png", "png", encode_png, 1_000_000),
     OutputFormat.WEBP: Encoder("image/webp", "webp", encode_webp, 16_383, has_quality=True),
     OutputFormat.AVIF: Encoder("image/avif", "avif", encode_avif, 65_535, has_quality=True),

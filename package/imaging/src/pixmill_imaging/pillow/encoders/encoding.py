@@ -37,6 +37,8 @@ class Encoder:
     #: Does ``quality`` change anything?
     has_quality: bool = False
     has_alpha: bool = True
+    #: Are all frames of an animation written, or only the first?
+    has_frames: bool = True
 
 
 def flattened(image: Canvas) -> Canvas:
@@ -51,6 +53,15 @@ def flattened(image: Canvas) -> Canvas:
 def is_opaque(image: Canvas) -> bool:
     """Is there nothing that can be seen through?"""
     return image.mode != "RGBA" or image.getchannel("A").getextrema() == (255, 255)
+
+
+def saved_frames(picture: Picture, pillow_format: str, **options: object) -> bytes:
+    """A still, or all frames; what follows a frame and looks the same may be put together with it."""
+    first, *others = picture.frames
+    if others:
+        timing = {"duration": list(picture.durations), "loop": picture.loop}
+        options = {**options, "save_all": True, "append_images": others, **timing}
+    return saved(first, pillow_format, **options)
 
 
 def saved(image: Canvas, pillow_format: str, **options: object) -> bytes:

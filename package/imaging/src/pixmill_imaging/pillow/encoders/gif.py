@@ -7,10 +7,8 @@ from PIL import Image
 from pixmill_imaging.domain.metadata import Metadata
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.encoders.encoding import Encoding, flattened, is_opaque, saved
+from pixmill_imaging.pillow.encoders.gif_frames import OPAQUE_FROM, TRANSPARENT_INDEX, encode_frames
 from pixmill_imaging.pillow.picture import Picture
-
-_OPAQUE_FROM: Final = 128
-_TRANSPARENT_INDEX: Final = 255
 
 #: XMP stands raw in an application extension (XMP specification, part 3): readers that take it for sub-blocks land
 #: somewhere in the descending bytes behind it, which lead all of them to the end.
@@ -20,18 +18,20 @@ _TRAILER: Final = b"\x3b"
 
 
 def encode_gif(picture: Picture, how: Encoding) -> bytes:
+    if picture.is_animated:
+        return _with_xmp(encode_frames(picture, how.metadata.comment), how.metadata)
     image, comment = picture.frames[0], {"comment": how.metadata.comment} if how.metadata.comment else {}
     if is_opaque(image):
         opaque = image if image.mode == "L" else image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
         return _with_xmp(saved(opaque, "GIF", **comment), how.metadata)
-    written = saved(_see_through(image), "GIF", transparency=_TRANSPARENT_INDEX, optimize=False, **comment)
+    written = saved(_see_through(image), "GIF", transparency=TRANSPARENT_INDEX, optimize=False, **comment)
     return _with_xmp(written, how.metadata)
 
 
 def _see_through(image: Canvas) -> Image.Image:
-    indexed = flattened(image).quantize(_TRANSPARENT_INDEX, Image.Quantize.MEDIANCUT)
-    hidden = image.getchannel("A").point(lambda alpha: 255 if alpha < _OPAQUE_FROM else 0)
-    indexed.paste(_TRANSPARENT_INDEX, mask=hidden)
+    indexed = flattened(image).quantize(TRANSPARENT_INDEX, Image.Quantize.MEDIANCUT)
+    hidden = image.getchannel("A").point(lambda alpha: 255 if alpha < OPAQUE_FROM else 0)
+    indexed.paste(TRANSPARENT_INDEX, mask=hidden)
     return indexed
 
 

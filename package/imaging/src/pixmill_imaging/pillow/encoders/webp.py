@@ -3,7 +3,7 @@
 from typing import Final
 
 from pixmill_imaging.domain.metadata import Metadata
-from pixmill_imaging.pillow.encoders.encoding import Encoding, saved
+from pixmill_imaging.pillow.encoders.encoding import Encoding, saved_frames
 from pixmill_imaging.pillow.picture import Picture
 
 #: Effort 2 takes half the CPU of the default 4, for some 3 % more bytes.
@@ -23,7 +23,7 @@ def encode_webp(picture: Picture, how: Encoding) -> bytes:
         "exact": how.lossless,
         **_chunks(how.metadata),
     }
-    return saved(picture.frames[0], "WEBP", **options)
+    return saved_frames(picture, "WEBP", **options)
 
 
 def _chunks(metadata: Metadata) -> dict[str, object]:
