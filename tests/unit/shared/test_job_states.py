@@ -1,0 +1,119 @@
+"""The state machine of a job: what the table allows, and whether the statements on the hot path say the same."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.jobs import (
+    TERMINAL,
+    TRANSITIONS,
+    IllegalTransition,
+    JobStatus,
+    Transition,
+    after,
+    sources_of,
+)
+from pixmill_shared.repositories import deliveries, jobs
+
+LIVING = [status for status in JobStatus if status not in TERMINAL]
+
+
+@given(st.lists(st.sampled_from(Transition), max_size=30))
+def test_whatever_is_tried_a_terminal_state_is_reached_once_and_never_left(tried: list[Transition]) -> None:
+    status, endings = JobStatus.QUEUED, 0
+    for transition in tried:
+        before = status
+        try:
+            status = after(status, transition)
+        except IllegalTransition:
+            assert (before, transition) not in TRANSITIONS
+            continue
+        assert before not in TERMINAL
+        endings += status in TERMINAL
+    assert endings == (status in TERMINAL)
+
+
+@pytest.mark.parametrize("transition", Transition)
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_nothing_leaves_a_terminal_state(status: JobStatus, transition: Transition) -> None:
+    with pytest.raises(IllegalTransition, match=f"a {status} job cannot {transition}"):
+        after(status, transition)
+
+
+def test_every_status_is_reachable_and_every_transition_possible() -> None:
+    reached, before = {JobStatus.QUEUED}, set()
+    while reached != before:
+        before = set(reached)
+        reached |= {target for (source, _), target in TRANSITIONS.items() if source in before}
+    assert reached == set(JobStatus)
+    assert {transition for _, transition in TRANSITIONS} == set(Transition)
+
+
+@pytest.mark.parametrize("status", LIVING)
+def test_every_living_job_can_be_canceled_and_come_to_an_end(status: JobStatus) -> None:
+    assert after(status, Transition.CANCEL) is JobStatus.CANCELED
+
+
+def test_only_a_claim_begins_work_and_only_work_is_completed() -> None:
+    starts = {transition for (_, transition), target in TRANSITIONS.items() if target is JobStatus.PROCESSING}
+    assert starts == {Transition.CLAIM}
+    assert sources_of(Transition.CLAIM) == (JobStatus.QUEUED,)
+    assert sources_of(Transition.COMPLETE) == sources_of(Transition.FAIL) == (JobStatus.PROCESSING,)
+
+
+STATEMENTS = {
+    "jobs.claim": (jobs._CLAIM, Transition.CLAIM),
+    "jobs.advance": (jobs._ADVANCE, Transition.ADVANCE),
+    "jobs.retry": (jobs._RETRY, Transition.RETRY),
+    "jobs.complete": (jobs._COMPLETE, Transition.COMPLETE),
+    "jobs.fail": (jobs._FAIL, Transition.FAIL),
+    "jobs.expire_leases": (jobs.WORK._expire, Transition.LOSE_LEASE),
+    "deliveries.claim": (deliveries._CLAIM, Transition.CLAIM),
+    "deliveries.abandon": (deliveries._ABANDON, Transition.FAIL),
+    "deliveries.expire_leases": (deliveries.WORK._expire, Transition.LOSE_LEASE),
+}
+
+
+def update_of(statement: Prepared) -> tuple[str, str]:
+    """SET and WHERE of the statement's UPDATE of the work table."""
+    found = re.search(
+        r"UPDATE (?:jobs|deliveries)\s+SET (.*?)\s+WHERE (.*?)(?:RETURNING|\)\s*,|$)", statement._prepare, re.DOTALL
+    )
+    assert found, statement._prepare
+    return found[1], found[2]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statement_is_guarded_as_the_table_says(name: str) -> None:
+    statement, transition = STATEMENTS[name]
+    assignments, guard = update_of(statement)
+    allowed = re.findall(r"status = '(\w+)'", guard)
+    assert tuple(JobStatus(status) for status in allowed) == sources_of(transition)
+    (target,) = re.findall(r"(?<!\w)status = '(\w+)'", assignments)
+    assert JobStatus(target) is after(sources_of(transition)[0], transition)
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if "expire" not in name and "claim" not in name])
+def test_write_after_a_claim_carries_its_fence(name: str) -> None:
+    _, guard = update_of(STATEMENTS[name][0])
+    assert re.search(r"id = \$1 AND fence = \$2", guard)
+
+
+def test_every_statement_that_sets_a_status_is_checked_here() -> None:
+    checked = {id(statement) for statement, _ in STATEMENTS.values()}
+    # A try of a delivery ends as its verdict says: the status is a parameter, guarded all the same.
+    checked.add(id(deliveries._END))
+    assert "status = 'processing'" in update_of(deliveries._END)[1]
+    assert "fence = $2" in update_of(deliveries._END)[1]
+    for module in (jobs, deliveries):
+        named = [*vars(module).values(), *vars(module.WORK).values()]
+        setting = [each for each in named if isinstance(each, Prepared) and "SET status" in spaced(each)]
+        assert len(setting) >= 4
+        assert [each._prepare for each in setting if id(each) not in checked] == []
+
+
+def spaced(statement: Prepared) -> str:
+    return re.sub(r"\s+", " ", statement._prepare)
