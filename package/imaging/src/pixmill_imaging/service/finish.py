@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixmill_imaging.domain.rendition import rendition_key
+from pixmill_imaging.service.assets import Assets, fonts_of, uploads_of
 from pixmill_imaging.service.render import Rendered, Rendering, render
 from pixmill_imaging.wiring import Engine
 from pixmill_shared.database.engine import Database
@@ -30,8 +31,9 @@ def render_and_finish(job: jobs.ClaimedJob, database: Database, store: ObjectSto
     Objects that no row came to name (a lost claim, an error half-way) are removed again.
     """
     recipe = parse_recipe(job.recipe)
-    rendering = render(_bytes_of(job, store), recipe, engine.loader, engine.limits)
-    plan = _plan(recipe, rendering.source.sha256, engine.name)
+    assets = Assets(uploads_of(job, database, store), engine.loader, engine.limits, engine.fonts)
+    rendering = render(_bytes_of(job, store), recipe, engine.loader, engine.limits, assets)
+    plan = _plan(recipe, rendering.source.sha256, engine)
     with database.session_scope() as session:
         known = renditions.find(session, [planned.key for planned in plan])
     missing = {key: row["storage_key"] for key, row in known.items() if not store.exists(row["storage_key"])}
@@ -61,10 +63,13 @@ def _bytes_of(job: jobs.ClaimedJob, store: ObjectStore) -> bytes:
     return store.get(job.source_key)
 
 
-def _plan(recipe: Recipe, source_sha256: str, engine: str) -> list[_Planned]:
+def _plan(recipe: Recipe, source_sha256: str, engine: Engine) -> list[_Planned]:
     hashes = [recipe_hash(output) for output in recipe.outputs]
     return [
-        _Planned(position, output, digest, rendition_key(source_sha256, digest, engine))
+        _Planned(
+            *(position, output, digest),
+            rendition_key(source_sha256, digest, engine.name + fonts_of(output, engine.fonts)),
+        )
         for position, (output, digest) in enumerate(zip(recipe.outputs, hashes, strict=True))
     ]
 

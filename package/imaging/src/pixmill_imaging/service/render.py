@@ -14,10 +14,12 @@ from pixmill_imaging.domain.loader import Loader, OpenedSource
 from pixmill_imaging.domain.plan import size_after, size_to_load
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
 from pixmill_imaging.pillow.encoders import ENCODERS, Encoding
+from pixmill_imaging.pillow.fonts import FontBook
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.pillow.smart import FindFocus
 from pixmill_imaging.pillow.view import View
+from pixmill_imaging.service.assets import Assets, nothing_to_read
 from pixmill_imaging.service.interest import focus_finder
 from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, default_quality
 
@@ -47,7 +49,9 @@ class Rendered:
     sha256: str
 
 
-def render(data: bytes, recipe: Recipe, loader: Loader[Picture], limits: PixelLimits) -> "Rendering":
+def render(
+    data: bytes, recipe: Recipe, loader: Loader[Picture], limits: PixelLimits, assets: Assets | None = None
+) -> "Rendering":
     """Judge the source by its header, before anything is decoded.
 
     Raises PermanentError ``unsupported_format``, ``undecodable``, ``too_many_pixels`` or ``recipe_mismatch``.
@@ -59,7 +63,8 @@ def render(data: bytes, recipe: Recipe, loader: Loader[Picture], limits: PixelLi
         _check_sizes(output, header.size, limits)
     sha256 = hashlib.sha256(data).hexdigest()
     source = SourceInfo(*header.size, header.format, len(data), sha256)
-    return Rendering(source, recipe, opened, limits, focus_finder(loader.name))
+    assets = assets or Assets(nothing_to_read, loader, limits, FontBook())
+    return Rendering(source, recipe, opened, limits, focus_finder(loader.name), assets)
 
 
 class Rendering:
@@ -72,12 +77,14 @@ class Rendering:
         opened: OpenedSource[Picture],
         limits: PixelLimits,
         find_focus: FindFocus,
+        assets: Assets,
     ) -> None:
         self.source = source
         self._recipe = recipe
         self._opened = opened
         self._limits = limits
         self._find_focus = find_focus
+        self._assets = assets
 
     def outputs(self, names: Collection[str] | None = None) -> Iterator[Rendered]:
         """Make the outputs in the recipe's order, or those in ``names`` only. Good for one call.
@@ -97,7 +104,7 @@ class Rendering:
         for operation in output.operations:
             # Known from the header, but for what comes after a trim.
             self._limits.check_output(output.name, size_after(view.size, operation))
-            view = apply_operation(view, operation, self._find_focus)
+            view = apply_operation(view, operation, self._find_focus, self._assets)
         return view.settled()
 
 

@@ -21,6 +21,7 @@ from pixmill_imaging.pillow.operations.saturation import saturation
 from pixmill_imaging.pillow.operations.sepia import sepia
 from pixmill_imaging.pillow.operations.sharpen import sharpen
 from pixmill_imaging.pillow.operations.trim import without_border
+from pixmill_imaging.pillow.operations.watermark import Assets, Overlay, overlay, prepare
 from pixmill_imaging.pillow.smart import FindFocus, pointed
 from pixmill_imaging.pillow.view import View
 from pixmill_shared.domain.recipe import (
@@ -41,6 +42,7 @@ from pixmill_shared.domain.recipe import (
     Sepia,
     Sharpen,
     Trim,
+    Watermark,
 )
 
 #: What moves pixels and does not look at them. Each takes the view, which may have been loaded smaller than it is, and
@@ -70,7 +72,7 @@ OPERATIONS: Final[dict[type, Callable[[Canvas, Any, Size], Canvas]]] = {
 RESOLVERS: Final[dict[type, Callable[[Canvas, Any, Size], object]]] = {Autocontrast: levels_of, Trim: without_border}
 
 
-def apply_operation(view: View, operation: Operation, find_focus: FindFocus) -> View:
+def apply_operation(view: View, operation: Operation, find_focus: FindFocus, assets: Assets) -> View:
     """Give a new view, or the same one if there is nothing to do; ``view`` itself is never changed.
 
     Raises PermanentError ``recipe_mismatch`` for a step that this picture does not allow.
@@ -78,9 +80,15 @@ def apply_operation(view: View, operation: Operation, find_focus: FindFocus) -> 
     if type(operation) in FRAMINGS:
         return FRAMINGS[type(operation)](view, pointed(view, operation, find_focus))
     picture = view.settled()
-    resolve = RESOLVERS.get(type(operation))
-    step: Any = resolve(picture.frames[0], operation, picture.size) if resolve else operation
+    step: Any = _resolved(picture.frames[0], operation, picture.size, assets)
     if type(step) in FRAMINGS:
         return FRAMINGS[type(step)](View.of(picture), step)
     change = OPERATIONS[type(step)]
     return View.of(picture.each(lambda frame: change(frame, step, picture.size)))
+
+
+def _resolved(frame: Canvas, operation: Operation, size: Size, assets: Assets) -> object:
+    if isinstance(operation, Watermark):
+        return prepare(frame, operation, assets)
+    resolve = RESOLVERS.get(type(operation))
+    return resolve(frame, operation, size) if resolve else operation

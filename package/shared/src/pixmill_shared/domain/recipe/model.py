@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from pixmill_shared.domain.recipe.operations import Operation
+from pixmill_shared.domain.recipe.operations import Operation, decisive
 
 DEFAULT_QUALITY: Final = 80
 DEFAULT_AVIF_QUALITY: Final = 60
@@ -64,6 +64,7 @@ class Output:
 
     ``max_bytes`` lowers the quality as far as it must. ``formats`` and ``min_ssim`` (from 0 to 1) go with the format
     ``auto``; no formats means those that suit the picture. ``lossless`` goes with webp, and with png, which always is.
+    ``animated`` keeps an animation where the format can hold one; else it is the first frame.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Output:
     min_ssim: float | None = None
     lossless: bool = False
     effort: Effort = Effort.FAST
+    animated: bool = True
 
     def canonical(self) -> dict[str, object]:
         """What came later than the first recipes is there only if it says something: their hashes stay."""
@@ -86,6 +88,7 @@ class Output:
             "min_ssim": self.min_ssim,
             "lossless": self.lossless or None,
             "effort": None if self.effort is Effort.FAST else str(self.effort),
+            "animated": None if self.animated else False,
         }
         return {
             "name": self.name,
@@ -106,6 +109,9 @@ class Recipe:
 
 
 def recipe_hash(output: Output) -> str:
-    """sha256 in hex of what decides the bytes of one output: its canonical form without its name."""
-    decisive = {key: value for key, value in output.canonical().items() if key != "name"}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """sha256 in hex of what decides the bytes of one output: its canonical form without its name, and without where the
+    bytes of a watermark came from.
+    """
+    parts = {key: value for key, value in output.canonical().items() if key != "name"}
+    parts["operations"] = [decisive(operation) for operation in output.operations]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
