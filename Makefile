@@ -10,7 +10,7 @@ IMAGES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit check moon lock fmt clean
+.PHONY: bench-imaging help install demo up test test-unit check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ moon: install ## the packages' tasks through moon, all or those of ARGS=notifier
 
 lock: install ## renew requirements.lock and the images' locks (hashes, no addresses)
 	$(BIN)/python tools/lock.py $(ARGS)
+
+bench-imaging: install ## engines compared: CPU an image, images a second, SSIM
+	$(BIN)/python -m bench.imaging $(ARGS)
 
 fmt: install ## format and mend what ruff can
 	$(BIN)/ruff format .

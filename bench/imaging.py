@@ -1,108 +1,128 @@
-"""CPU milliseconds an image, engines interleaved: .venv/bin/python bench/imaging.py [--rounds N]
+"""Imaging engines, interleaved in one run: make bench-imaging [ARGS="--pictures 20 --rounds 5"]
 
-Prints, for one operation (decode, autorotate, fit 800x600, JPEG quality 80): naive Pillow, bare libvips, and pixmill
-with either loader; then three outputs in one render against three renders. Medians; ``bare`` is the ratio to libvips.
+For each kind of source: CPU milliseconds an image (decode, autorotate, fit 800x600, JPEG quality 80), the ratio to bare
+libvips, SSIM to naive Pillow on the same bytes; images/s on two processes; then a blur, and three outputs in one render
+against three renders. Medians over rounds; libvips keeps no cache and has one thread.
 """
 
 import argparse
 import io
+import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 
-from PIL import Image, ImageOps
+from bench import engines
+from bench.engines import Engine
+from PIL import Image
 
-from pixmill_imaging.domain.limits import PixelLimits
-from pixmill_imaging.service.loaders import choose_loader
-from pixmill_imaging.service.render import render
+from pixmill_imaging.pillow.ssim import ssim
 from pixmill_imaging.settings import LoaderChoice
 from pixmill_imaging.testing.pictures import encoded, jpeg, photo
-from pixmill_imaging.testing.ssim import ssim
-from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, Resize
 
-BOX = (800, 600)
+KINDS = ("p12", "p2", "png", "webp")
 THREE = (1600, 800, 200)
+PROCESSES = 2
 
 
-def naive_pillow(data: bytes) -> bytes:
-    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    image = ImageOps.contain(image, BOX, Image.Resampling.LANCZOS)
-    return encoded(image, "JPEG", quality=80)
-
-
-def bare_vips(data: bytes) -> bytes:
-    import pyvips
-
-    profile = pyvips.Image.new_from_buffer(data, "").get_typeof("icc-profile-data")
-    colour = {"output_profile": "srgb"} if profile else {}
-    image = pyvips.Image.thumbnail_buffer(data, BOX[0], height=BOX[1], size="down", **colour)
-    made: bytes = image.flatten(background=255).jpegsave_buffer(Q=80, keep="none")
-    return made
-
-
-def pixmill(choice: LoaderChoice, *widths: int) -> Callable[[bytes], bytes]:
-    loader = choose_loader(choice)
-    outputs = [Output(f"w{width}", (Resize(width, width * 3 // 4),), OutputFormat.JPEG, 80) for width in widths]
-
-    def run(data: bytes) -> bytes:
-        return list(render(data, Recipe(tuple(outputs)), loader, PixelLimits()).outputs())[-1].data
-
-    return run
-
-
-def measure(engines: dict[str, Callable[[bytes], bytes]], pictures: list[bytes], rounds: int) -> dict[str, float]:
-    spent: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(rounds):
-        for name, engine in engines.items():
-            for data in pictures:
-                start = time.process_time()
-                engine(data)
-                spent[name].append((time.process_time() - start) * 1000)
-    return {name: statistics.median(times) for name, times in spent.items()}
-
-
-def sources(kind: str) -> list[bytes]:
+def sources(kind: str, count: int) -> list[bytes]:
+    """Distinct pictures. p12: 12 MP JPEG that lies on its side, with ICC; p2: 2 MP JPEG; png: 4 MP RGBA; webp: 1 MP."""
     if kind == "p12":
-        turned = (photo(4000, 3000, seed).transpose(Image.Transpose.ROTATE_90) for seed in range(3))
+        turned = (photo(4000, 3000, seed).transpose(Image.Transpose.ROTATE_90) for seed in range(count))
         return [jpeg(picture, orientation=6) for picture in turned]
     if kind == "p2":
-        return [jpeg(photo(1632, 1224, seed)) for seed in range(3)]
+        return [jpeg(photo(1632, 1224, seed)) for seed in range(count)]
     if kind == "png":
-        return [encoded(photo(2300, 1740, seed).convert("RGBA"), "PNG") for seed in range(2)]
-    return [encoded(photo(1160, 870, seed), "WEBP") for seed in range(2)]
+        return [encoded(photo(2300, 1740, seed).convert("RGBA"), "PNG", compress_level=1) for seed in range(count)]
+    return [encoded(photo(1160, 870, seed), "WEBP") for seed in range(count)]
 
 
-def print_single(rounds: int) -> None:
-    engines = {
-        "naive Pillow": naive_pillow,
-        "bare libvips": bare_vips,
-        "pixmill, vips": pixmill(LoaderChoice.VIPS, BOX[0]),
-        "pixmill, pillow": pixmill(LoaderChoice.PILLOW, BOX[0]),
+def cpu_ms(compared: Mapping[str, Engine], pictures: list[bytes], rounds: int) -> dict[str, float]:
+    """The median over rounds of each engine's mean; the engines take turns picture by picture."""
+    means: dict[str, list[float]] = {name: [] for name in compared}
+    for _ in range(rounds):
+        spent = dict.fromkeys(compared, 0.0)
+        for data in pictures:
+            for name, engine in compared.items():
+                start = time.process_time()
+                engine(data)
+                spent[name] += time.process_time() - start
+        for name, seconds in spent.items():
+            means[name].append(seconds * 1000 / len(pictures))
+    return {name: statistics.median(values) for name, values in means.items()}
+
+
+def images_per_second(name: str, pictures: list[bytes], rounds: int) -> float:
+    """On two processes, each with every picture; the slower one counts."""
+    with multiprocessing.get_context("spawn").Pool(PROCESSES, _prepare, (name, pictures)) as pool:
+        pool.map(_loop, [1] * PROCESSES, chunksize=1)
+        seconds = [max(pool.map(_loop, [1] * PROCESSES, chunksize=1)) for _ in range(rounds)]
+    return PROCESSES * len(pictures) / statistics.median(seconds)
+
+
+def compared_engines() -> dict[str, Engine]:
+    return {
+        "naive Pillow": engines.naive_pillow,
+        "Pillow draft": engines.pillow_draft,
+        "bare libvips": engines.bare_vips,
+        "pixmill vips": engines.pixmill(LoaderChoice.VIPS),
+        "pixmill pillow": engines.pixmill(LoaderChoice.PILLOW),
     }
-    print(f"{'':16}" + "".join(f"{name:>17}" for name in engines) + "    vips/bare   SSIM vips, pillow to naive")
-    for kind in ("p12", "p2", "png", "webp"):
-        pictures = sources(kind)
-        took = measure(engines, pictures, rounds)
-        looks = [Image.open(io.BytesIO(engine(pictures[0]))) for engine in engines.values()]
-        same = [ssim(looks[0], look) if look.size == looks[0].size else 0.0 for look in looks]
-        row = "".join(f"{took[name]:14.1f} ms" for name in engines)
-        ratio = took["pixmill, vips"] / took["bare libvips"]
-        print(f"{kind:16}{row}{ratio:13.2f}   {same[2]:.4f}, {same[3]:.4f}")
 
 
-def print_three(rounds: int) -> None:
-    pictures = sources("p12")
+_state: dict[str, object] = {}
+
+
+def _prepare(name: str, pictures: list[bytes]) -> None:
+    _state["engine"], _state["pictures"] = compared_engines()[name], pictures
+
+
+def _loop(times: int) -> float:
+    engine, pictures = _state["engine"], _state["pictures"]
+    start = time.perf_counter()
+    for _ in range(times):
+        for data in pictures:  # type: ignore[attr-defined]
+            engine(data)  # type: ignore[operator]
+    return time.perf_counter() - start
+
+
+def print_kind(kind: str, count: int, rounds: int) -> None:
+    pictures = sources(kind, count)
+    compared = compared_engines()
+    took = cpu_ms(compared, pictures, rounds)
+    looks = {name: Image.open(io.BytesIO(engine(pictures[0]))) for name, engine in compared.items()}
+    print(f"{kind}: {count} pictures, {sum(map(len, pictures)) / count / 1e6:.1f} MB each")
+    for name in compared:
+        same = ssim(looks["naive Pillow"], looks[name]) if looks[name].size == looks["naive Pillow"].size else 0.0
+        speed = images_per_second(name, pictures, max(1, rounds // 2))
+        ratio = took[name] / took["bare libvips"]
+        print(f"  {name:16}{took[name]:8.1f} ms CPU{ratio:8.2f} of bare libvips{speed:8.1f} img/s   SSIM {same:.4f}")
+    blurred = {
+        "bare": engines.bare_vips_blurred,
+        "pixmill": engines.pixmill(LoaderChoice.VIPS, blur=engines.BLUR),
+    }
+    soft = cpu_ms(blurred, pictures, rounds)
+    print(f"  with a blur of 2: bare libvips {soft['bare']:.1f}, pixmill vips {soft['pixmill']:.1f} ms CPU, ", end="")
+    print(f"{soft['pixmill'] / soft['bare']:.2f} of bare libvips", flush=True)
+
+
+def print_three(count: int, rounds: int) -> None:
+    pictures = sources("p12", count)
     for choice in (LoaderChoice.VIPS, LoaderChoice.PILLOW):
-        engines = {"one": pixmill(choice, *THREE)} | {str(width): pixmill(choice, width) for width in THREE}
-        took = measure(engines, pictures, rounds)
+        compared = {"one": engines.pixmill(choice, *THREE)}
+        compared |= {str(width): engines.pixmill(choice, width) for width in THREE}
+        took = cpu_ms(compared, pictures, rounds)
         apart = sum(took[str(width)] for width in THREE)
-        ratio = took["one"] / apart
-        print(f"three outputs of p12, {choice}: in one {took['one']:.1f} ms, apart {apart:.1f} ms: {ratio:.2f}")
+        print(f"three outputs of p12, {choice}: in one {took['one']:.1f} ms CPU, apart {apart:.1f}: ", end="")
+        print(f"{took['one'] / apart:.2f}", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kinds", nargs="*", default=KINDS)
     arguments = parser.parse_args()
-    print_single(arguments.rounds)
-    print_three(arguments.rounds)
+    for each in arguments.kinds:
+        print_kind(each, arguments.pictures, arguments.rounds)
+    print_three(arguments.pictures, arguments.rounds)
