@@ -34,7 +34,7 @@ class ImageLock:
 
 IMAGE_LOCKS = (
     ImageLock("package/api/requirements.lock", ("shared", "api", "cli")),
-    ImageLock("package/imaging/requirements.lock", ("shared", "imaging"), ("vips",)),
+    ImageLock("package/imaging/requirements.lock", ("shared", "imaging"), ("fonts", "vips")),
     ImageLock("package/notifier/requirements.lock", ("shared", "notifier")),
     ImageLock("package/shared/requirements.beat.lock", ("shared",)),
     ImageLock("package/shared/requirements.flower.lock", ("shared",), ("flower",)),

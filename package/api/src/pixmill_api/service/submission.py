@@ -12,6 +12,7 @@ from pixmill_api.repositories import job_views
 from pixmill_api.schemas import Options
 from pixmill_api.service.intake import StoredUpload
 from pixmill_api.service.job_documents import job_document
+from pixmill_api.service.watermarks import with_digests
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.database.models import Job, Upload
 from pixmill_shared.domain.jobs import JobStatus, Stage
@@ -34,7 +35,7 @@ class Submission:
 
 
 def submit(context: Context, submission: Submission) -> dict[str, Any]:
-    """The job's document. Raises InvalidRequest if the upload is not the project's."""
+    """The job's document. Raises InvalidRequest if an upload, the source or a watermark, is not the project's."""
     with context.runtime.database.session_scope() as session:
         new = _new_job(session, submission)
         job_id = jobs.insert(session, new)
@@ -60,7 +61,7 @@ def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
         source=_source(upload) if upload else {"url": submission.url},
         source_key=upload.key if upload else None,
         source_sha256=upload.sha256 if upload else None,
-        recipe=submission.recipe.canonical(),
+        recipe=with_digests(session, project, submission.recipe).canonical(),
         api_key_id=submission.caller.api_key_id,
         metadata=options.metadata or {},
         webhook_url=options.webhook_url,
