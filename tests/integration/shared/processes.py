@@ -1,11 +1,13 @@
 """Real processes of pixmill, with a log to read and a health port to ask."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -133,6 +135,47 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 popen.kill()
                 popen.wait(5)
+
+
+class Gate:
+    """A door before a server: shut, it cuts what goes through and refuses what comes, as a server that is down."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._through: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self.port = 0
+        self.open()
+
+    def open(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        assert self._listener is not None
+        for each in (self._listener, *self._through):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._through.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                inner, outer = listener.accept()[0], socket.create_connection(self._target)
+                self._through += [inner, outer]
+                for source, sink in ((inner, outer), (outer, inner)):
+                    threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            sink.sendall(data)
+    for each in (source, sink):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 def environment_of(stack_environment: dict[str, str], database_url: str, directory: Path) -> dict[str, str]:

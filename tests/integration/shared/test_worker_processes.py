@@ -8,14 +8,15 @@ import subprocess
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 from celery import Celery
-from tests.integration.shared.processes import BIN, Fleet, Running, environment_of, frozen, wait_until
+from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, frozen, wait_until
 from tests.servers import Servers
 
 SHARED = "pixmill_shared.celery_app"
@@ -71,8 +72,20 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fleet(servers: Servers, postgres_url: str, directory: Path) -> Iterator[Fleet]:
-    fleet = Fleet(directory, environment_of(servers.stack.environment, postgres_url, directory))
+def gate(servers: Servers) -> Iterator[Gate]:
+    """The processes reach their broker through it."""
+    where = urlsplit(servers.redis_url)
+    gate = Gate((str(where.hostname), int(where.port or 0)))
+    yield gate
+    gate.shut()
+
+
+@pytest.fixture(scope="module")
+def fleet(servers: Servers, postgres_url: str, directory: Path, gate: Gate) -> Iterator[Fleet]:
+    environment = environment_of(servers.stack.environment, postgres_url, directory)
+    redis = urlsplit(servers.redis_url)
+    environment["REDIS_URL"] = redis._replace(netloc=f":{redis.password}@127.0.0.1:{gate.port}").geturl()
+    fleet = Fleet(directory, environment)
     yield fleet
     fleet.stop()
 
@@ -279,38 +292,58 @@ def test_inspect_answers(running: dict[str, Running], servers: Servers, client: 
     assert set(inspect.active() or {}) == set(nodes)
 
 
-def test_frozen_broker_makes_processes_unready_and_none_dead(
-    running: dict[str, Running], servers: Servers, client: Celery
-) -> None:
-    """17 seconds: longer than the age at which a pulse counts as stopped."""
-    sick: list[tuple[str, int]] = []
-    unready: dict[str, float] = {}
-    begun = time.monotonic()
+def probe(processes: Iterable[Running], seconds: float) -> dict[str, list[tuple[int, int, float]]]:
+    """For so long: what ``/health`` and ``/health/ready`` said, and how many seconds the latter took."""
+    until = time.monotonic() + seconds
+    seen: dict[str, list[tuple[int, int, float]]] = {}
 
     def watch(process: Running) -> None:
-        while time.monotonic() - begun < 17:
-            if (status := process.ask("/health", timeout=2)[0]) != 200:
-                sick.append((process.name, status))
-            asked = time.monotonic()
-            status, body = process.ask("/health/ready", timeout=6)
-            if status == 503 and json.loads(body)["checks"]["broker"] == "unavailable":
-                unready.setdefault(process.name, time.monotonic() - asked)
+        while time.monotonic() < until:
+            alive, asked = process.ask("/health", timeout=2)[0], time.monotonic()
+            ready = process.ask("/health/ready", timeout=8)[0]
+            seen.setdefault(process.name, []).append((alive, ready, time.monotonic() - asked))
             threading.Event().wait(0.5)
 
+    watchers = [threading.Thread(target=watch, args=(process,)) for process in processes]
+    for watcher in watchers:
+        watcher.start()
+    for watcher in watchers:
+        watcher.join(seconds + 20)
+    return seen
+
+
+def test_frozen_broker_makes_a_probe_say_so_and_not_hang(running: dict[str, Running], servers: Servers) -> None:
     with frozen(servers.stack.pids()["redis"]):
-        watchers = [threading.Thread(target=watch, args=(process,)) for process in running.values()]
-        for watcher in watchers:
-            watcher.start()
-        for watcher in watchers:
-            watcher.join(40)
-    assert sick == []
-    assert set(unready) == set(running)
-    assert max(unready.values()) < 4, "a probe hung"
+        seen = probe(running.values(), 3)
+    assert set(seen) == set(running)
+    for answers in seen.values():
+        assert {alive for alive, _, _ in answers} == {200}
+        assert answers[-1][1] == 503
+        assert max(took for _, _, took in answers) < 4.5
+    for process in running.values():
+        process.wait_ready(20)
+
+
+def test_broker_that_is_down_makes_processes_unready_and_none_dead(
+    running: dict[str, Running], gate: Gate, client: Celery
+) -> None:
+    """17 seconds: longer than the age at which a pulse counts as stopped."""
+    gate.shut()
+    try:
+        seen = probe(running.values(), 17)
+        body = running["prefork"].ask("/health/ready")[1]
+    finally:
+        gate.open()
+    assert json.loads(body)["checks"] == {"broker": "unavailable", "database": "ok"}
+    assert {name: {alive for alive, _, _ in answers} for name, answers in seen.items()} == {
+        name: {200} for name in running
+    }
+    assert {ready for answers in seen.values() for _, ready, _ in answers} == {503}
     for process in running.values():
         process.wait_ready(20)
         assert process.popen.poll() is None
-    send(client, "acme.speak", "after the frost")
-    wait_until(lambda: "after the frost" in running["prefork"].log, 20, "work after the frost")
+    send(client, "acme.speak", "after the outage")
+    wait_until(lambda: "after the outage" in running["prefork"].log, 15, "work after the outage")
 
 
 def test_frozen_database_makes_processes_unready_within_a_bound(running: dict[str, Running], servers: Servers) -> None:

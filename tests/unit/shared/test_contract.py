@@ -7,7 +7,7 @@ import sys
 from typing import Any, get_type_hints
 
 import pytest
-from kombu.exceptions import EncodeError, OperationalError
+from kombu.exceptions import EncodeError
 
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.codes import EXPLANATIONS, ErrorCode
@@ -164,10 +164,3 @@ def test_app_is_imported_without_a_variable_and_without_a_socket(package: str) -
     assert said.returncode == 0, said.stderr
     assert said.stdout.split("\n")[0] == "pixmill [] []"
     assert json.dumps(said.stderr) == '""'
-
-
-def test_broker_that_is_not_there_is_an_error_and_no_endless_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Port 1 of this machine: refused at once."""
-    with app.connection_for_write("redis://127.0.0.1:1/0") as connection, pytest.raises(OperationalError):  # noqa: PT012
-        producer = app.amqp.Producer(connection, auto_declare=False)
-        producer.publish({}, routing_key="imaging", exchange="imaging", serializer="json")
