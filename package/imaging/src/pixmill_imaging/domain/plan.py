@@ -26,13 +26,20 @@ def size_to_load(source: Size, steps: Iterable[Operation]) -> Size:
     What lies before the first resize may be crops, flips and quarter turns: they mean the same at any scale. Any
     other step needs the whole.
     """
-    shown, sideways = source, False
+    shown, sideways, is_cropped = source, False, False
     for step in steps:
         if isinstance(step, Resize):
-            return needed(source, placement(shown, step), sideways)
+            size = needed(source, placement(shown, step), sideways)
+            return _with_detail(size, source) if is_cropped else size
         if isinstance(step, Rotate) and step.quarters is not None:
             sideways ^= step.quarters % 2 == 1
         elif not isinstance(step, Crop | Flip):
             return source
+        is_cropped |= isinstance(step, Crop)
         shown = size_after(shown, step)
     return source
+
+
+def _with_detail(size: Size, source: Size) -> Size:
+    """A quarter more: a crop may begin between two pixels, and what has none to spare is softened by moving it."""
+    return Size(min(source.width, size.width * 5 // 4 + 1), min(source.height, size.height * 5 // 4 + 1))
