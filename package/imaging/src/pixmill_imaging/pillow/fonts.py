@@ -47,17 +47,10 @@ class Face:
     @lru_cache(maxsize=16)  # noqa: B019 - faces live as long as the process
     def sized(self, size: float) -> ImageFont.FreeTypeFont:
         """``size`` in pixels to the em. Raises OSError for what is no font."""
-        if self._path is not None:
-            return ImageFont.truetype(str(self._path), size)
-        font = ImageFont.load_default(size)
-        if not isinstance(font, ImageFont.FreeTypeFont):
-            raise OSError("this Pillow has no FreeType")
-        return font
+        return ImageFont.truetype(str(self._path) if self._path else self._open(), size)
 
     def _open(self) -> BinaryIO:
-        if self._path is not None:
-            return self._path.open("rb")
-        return io.BytesIO(self.sized(_TRIAL).font_bytes)
+        return self._path.open("rb") if self._path else io.BytesIO(_built_in())
 
 
 class FontBook:
@@ -96,3 +89,10 @@ class FontBook:
 def _plain(name: str) -> str:
     """``DejaVu Sans Bold`` and ``DejaVuSans-Bold`` are one name."""
     return re.sub(r"[ _-]", "", name).lower()
+
+
+def _built_in() -> bytes:
+    font = ImageFont.load_default(_TRIAL)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise OSError("this Pillow has no FreeType")
+    return font.font_bytes
