@@ -104,6 +104,9 @@ def output(position: int) -> dict[str, Any]:
         "height": 600,
         "bytes": 12_345,
         "sha256": "s" * 64,
+        "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+        "dominant_color": "#0cc85a",
+        "frames": 1,
         "replaces": None,
     }
 

@@ -72,6 +72,9 @@ def made(name: str = "web", key: str = "k1", position: int = 0, **changes: Any) 
         "height": 6,
         "bytes": 100,
         "sha256": "s",
+        "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+        "dominant_color": "#0cc85a",
+        "frames": 3,
         "replaces": None,
         **changes,
     }
@@ -117,6 +120,8 @@ def test_completion_writes_outputs_event_and_delivery_at_once(database: Database
         row = session.get_one(Job, job_id)
         assert (row.status, row.progress, row.stage, row.source["width"]) == ("completed", 100, None, 8)
         assert session.scalars(select(Output.name).order_by(Output.position)).all() == ["web", "thumb"]
+        facts = select(Rendition.thumbhash, Rendition.dominant_color, Rendition.frames)
+        assert set(session.execute(facts).all()) == {("3OcRJYB4d3h/iIeHeEh3eIhw+j2w", "#0cc85a", 3)}
         event = session.scalars(select(JobEvent)).one()
         delivery = session.scalars(select(Delivery)).one()
         assert (event.type, event.sequence, delivery.event_id) == ("job.completed", 1, event.id)

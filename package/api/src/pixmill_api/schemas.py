@@ -104,7 +104,10 @@ class UploadDocument(BaseModel):
 
 
 class OutputDocument(BaseModel):
-    """One made picture: sizes in pixels, `url` is signed and ends at `expires_at`."""
+    """One made picture: sizes in pixels, `url` is signed and ends at `expires_at`.
+
+    `thumbhash` (base64) and `dominant_color` (`#rrggbb`) are for what a page shows while it loads.
+    """
 
     name: str
     url: str
@@ -114,7 +117,9 @@ class OutputDocument(BaseModel):
     format: str
     bytes: int
     sha256: str
+    frames: int
     thumbhash: str | None
+    dominant_color: str | None
     cached: bool
 
 

@@ -110,6 +110,9 @@ def _made(planned: _Planned, rendered: Rendered) -> dict[str, Any]:
         "height": rendered.height,
         "bytes": len(rendered.data),
         "sha256": rendered.sha256,
+        "thumbhash": rendered.thumbhash,
+        "dominant_color": rendered.dominant_color,
+        "frames": rendered.frames,
     }
 
 

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.domain.loader import Loader, OpenedSource
+from pixmill_imaging.domain.metadata import NO_METADATA, Metadata
 from pixmill_imaging.domain.plan import size_after, size_to_load
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
-from pixmill_imaging.pillow.encoders import ENCODERS, Encoding
+from pixmill_imaging.pillow.encoders import ENCODERS
+from pixmill_imaging.pillow.facts import facts, frames_in
 from pixmill_imaging.pillow.fonts import FontBook
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.pillow.smart import FindFocus
 from pixmill_imaging.pillow.view import View
 from pixmill_imaging.service.assets import Assets, nothing_to_read
+from pixmill_imaging.service.encoding import encode
 from pixmill_imaging.service.interest import focus_finder
-from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe, default_quality
+from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class SourceInfo:
 
 @dataclass(frozen=True)
 class Rendered:
-    """One made output; ``extension`` has no dot, ``sha256`` is of ``data``, in hex."""
+    """One made output; ``extension`` has no dot, ``sha256`` is of ``data``, in hex; the last two as in ``Facts``."""
 
     name: str
     format: OutputFormat
@@ -45,8 +48,11 @@ class Rendered:
     extension: str
     width: int
     height: int
+    frames: int
     data: bytes
     sha256: str
+    thumbhash: str
+    dominant_color: str | None
 
 
 def render(
@@ -98,7 +104,7 @@ class Rendering:
         loaded = self._opened.pixels(_size_to_load(size, wanted))
         for output in wanted:
             picture = self._applied(View.of(loaded, size), output)
-            yield _made(picture, output, self.source.format)
+            yield _made(picture, output, self.source.format, NO_METADATA)
 
     def _applied(self, view: View, output: Output) -> Picture:
         for operation in output.operations:
@@ -121,24 +127,19 @@ def _check_sizes(output: Output, source: Size, limits: PixelLimits) -> None:
         limits.check_output(output.name, size)
 
 
-def _made(picture: Picture, output: Output, source_format: SourceFormat) -> Rendered:
-    output_format = _resolved(output.format, source_format)
-    encoder = ENCODERS[output_format]
-    data = encoder.encode(picture, Encoding(output.quality or default_quality(output_format) or 0))
+def _made(picture: Picture, output: Output, source_format: SourceFormat, metadata: Metadata) -> Rendered:
+    encoded = encode(picture, output, source_format, metadata)
+    encoder, shown = ENCODERS[encoded.format], facts(picture.frames[0])
     return Rendered(
         name=output.name,
-        format=output_format,
+        format=encoded.format,
         media_type=encoder.media_type,
         extension=encoder.extension,
         width=picture.size.width,
         height=picture.size.height,
-        data=data,
-        sha256=hashlib.sha256(data).hexdigest(),
+        frames=frames_in(encoded.data) if picture.is_animated else 1,
+        data=encoded.data,
+        sha256=hashlib.sha256(encoded.data).hexdigest(),
+        thumbhash=shown.thumbhash,
+        dominant_color=shown.dominant_color,
     )
-
-
-def _resolved(wanted: OutputFormat, source: SourceFormat) -> OutputFormat:
-    if wanted is not OutputFormat.SOURCE:
-        return wanted
-    known = {str(output_format): output_format for output_format in ENCODERS}
-    return known.get(source, OutputFormat.JPEG)

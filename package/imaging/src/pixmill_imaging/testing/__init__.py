@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: photo-like pictures made in code, and a measure of likeness."""
+"""What tests and benchmarks share: photo-like pictures made in code."""

@@ -115,7 +115,11 @@ class Rendition(Base):
     height: Mapped[int]
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
+    #: In base64, of the first frame.
     thumbhash: Mapped[str | None]
+    #: ``#rrggbb``; none where nothing can be seen.
+    dominant_color: Mapped[str | None]
+    frames: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
 
 

@@ -123,13 +123,14 @@ _COMPLETE = Prepared(
     made AS (
       SELECT m.* FROM job, jsonb_to_recordset($8) AS m(
         name text, position smallint, cached boolean, id uuid, key text, storage_key text, recipe_hash text,
-        engine text, format text, media_type text, width int, height int, bytes bigint, sha256 text, replaces text)
+        engine text, format text, media_type text, width int, height int, bytes bigint, sha256 text, replaces text,
+        thumbhash text, dominant_color text, frames int)
     ),
     rendition AS (
       INSERT INTO renditions (id, key, storage_key, source_sha256, recipe_hash, engine, format, media_type,
-                              width, height, bytes, sha256)
+                              width, height, bytes, sha256, thumbhash, dominant_color, frames)
       SELECT DISTINCT ON (key) id, key, storage_key, $7, recipe_hash, engine, format, media_type,
-             width, height, bytes, sha256 FROM made ORDER BY key, position
+             width, height, bytes, sha256, thumbhash, dominant_color, frames FROM made ORDER BY key, position
       ON CONFLICT (key) DO UPDATE SET storage_key =
         CASE WHEN renditions.storage_key IN (SELECT replaces FROM made) THEN excluded.storage_key
              ELSE renditions.storage_key END

@@ -9,7 +9,8 @@ from pixmill_shared.database.prepared import Prepared
 
 _FIND = Prepared(
     """
-    SELECT key, storage_key, format, media_type, width, height, bytes, sha256, recipe_hash, engine
+    SELECT key, storage_key, format, media_type, width, height, bytes, sha256, recipe_hash, engine,
+           thumbhash, dominant_color, frames
     FROM renditions WHERE key = ANY($1)
     """,
     "text[]",

@@ -35,6 +35,8 @@ def _describe(
         "format": rendition.format,
         "bytes": rendition.bytes,
         "sha256": rendition.sha256,
+        "frames": rendition.frames,
         "thumbhash": rendition.thumbhash,
+        "dominant_color": rendition.dominant_color,
         "cached": output.cached,
     }

@@ -2,7 +2,10 @@
 
 from typing import Final
 
+from PIL import ImageFile
+
 from pixmill_imaging.domain.metadata import Metadata
+from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.encoders.encoding import Encoding, flattened, saved
 from pixmill_imaging.pillow.picture import Picture
 
@@ -14,6 +17,9 @@ _CHROMA_420: Final = 2
 #: Tables of its own cost twice the CPU of encoding for 3 to 10 % of the bytes: it is the thumbnails that gain, and
 #: there the double is half a millisecond.
 _OPTIMIZED_UP_TO_PIXELS: Final = 256 * 256
+
+#: White noise at quality 100 in full chroma takes 3.
+_MOST_BYTES_A_PIXEL: Final = 6
 
 #: A segment's length has 16 bits and counts itself; what does not fit with its prefix is left out.
 _SEGMENT: Final = 65_533
@@ -29,11 +35,23 @@ def encode_jpeg(picture: Picture, how: Encoding) -> bytes:
         "subsampling": _CHROMA_444 if how.quality >= _FULL_CHROMA_FROM else _CHROMA_420,
         **_segments(how.metadata),
     }
-    if not how.small:
-        return saved(image, "JPEG", optimize=picture.size.pixels <= _OPTIMIZED_UP_TO_PIXELS, **options)
-    # Progressive takes five times the CPU for another 2 %, and small pictures grow by it.
-    files = (saved(image, "JPEG", optimize=True, progressive=progressive, **options) for progressive in (False, True))
-    return min(files, key=len)
+    if how.small:
+        # Progressive takes five times the CPU for another 2 %, and small pictures grow by it.
+        return min((_optimized(image, progressive, options) for progressive in (False, True)), key=len)
+    if picture.size.pixels <= _OPTIMIZED_UP_TO_PIXELS:
+        return _optimized(image, False, options)
+    return saved(image, "JPEG", **options)
+
+
+def _optimized(image: Canvas, progressive: bool, options: dict[str, object]) -> bytes:
+    # libjpeg then wants one buffer for the whole file, and Pillow's guess is too small for noise in full chroma. This
+    # is the only way to a larger one.
+    block = ImageFile.MAXBLOCK
+    ImageFile.MAXBLOCK = max(block, _MOST_BYTES_A_PIXEL * image.width * image.height)
+    try:
+        return saved(image, "JPEG", optimize=True, progressive=progressive, **options)
+    finally:
+        ImageFile.MAXBLOCK = block
 
 
 def _segments(metadata: Metadata) -> dict[str, bytes]:
