@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from pixmill_imaging.domain.animation import MOST_COUNTED
 from pixmill_shared.settings.base import Settings
 
 

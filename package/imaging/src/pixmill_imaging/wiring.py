@@ -29,5 +29,7 @@ class Engine:
 def engine() -> Engine:
     """Raises ConfigurationError if the chosen loader is not installed."""
     settings = ImagingSettings.load()
-    limits = PixelLimits(settings.max_source_pixels, settings.max_output_pixels)
+    limits = PixelLimits(
+        settings.max_source_pixels, settings.max_output_pixels, settings.max_frames, settings.max_animation_pixels
+    )
     return Engine(choose_loader(settings.loader), limits, FontBook(settings.font_directories()))

@@ -69,7 +69,8 @@ def _decoded(image: Image.Image, count: int) -> Iterator[Timed]:
     for index in range(min(count, getattr(image, "n_frames", 1))):
         image.seek(index)
         image.load()
-        yield resizable(image), int(image.info.get("duration", 0))
+        # A copy: the next seek changes the image itself.
+        yield resizable(image.copy()), int(image.info.get("duration", 0))
 
 
 def _composed(parts: Iterator[Part], size: Size, count: int) -> Iterator[Timed]:

@@ -31,6 +31,10 @@ class Picture:
     def is_animated(self) -> bool:
         return len(self.frames) > 1
 
+    def first(self) -> "Picture":
+        """The first frame as a still."""
+        return self if len(self.frames) == 1 else Picture.still(self.frames[0])
+
     def each(self, change: Callable[[Canvas], Canvas]) -> "Picture":
         """The same change to every frame."""
         return Picture(tuple(change(frame) for frame in self.frames), self.durations, self.loop)

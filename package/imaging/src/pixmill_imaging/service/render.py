@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.limits import PixelLimits
-from pixmill_imaging.domain.loader import Loader, OpenedSource
+from pixmill_imaging.domain.loader import Header, Loader, OpenedSource
 from pixmill_imaging.domain.metadata import NO_METADATA, Metadata
 from pixmill_imaging.domain.plan import size_after, size_to_load
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
@@ -24,18 +24,22 @@ from pixmill_imaging.pillow.view import View
 from pixmill_imaging.service.assets import Assets, nothing_to_read
 from pixmill_imaging.service.encoding import encode
 from pixmill_imaging.service.interest import focus_finder
+from pixmill_imaging.service.motion import frames_to_load, moves
 from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """``width`` and ``height`` in pixels after autorotation, ``bytes`` a count, ``sha256`` in hex."""
+    """``width`` and ``height`` in pixels after autorotation, ``bytes`` and ``frames`` counts, ``sha256`` in
+    hex.
+    """
 
     width: int
     height: int
     format: SourceFormat
     bytes: int
     sha256: str
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,17 @@ def render(
 ) -> "Rendering":
     """Judge the source by its header, before anything is decoded.
 
-    Raises PermanentError ``unsupported_format``, ``undecodable``, ``too_many_pixels`` or ``recipe_mismatch``.
+    Raises PermanentError ``unsupported_format``, ``undecodable``, ``too_many_pixels``, ``too_many_frames`` or
+    ``recipe_mismatch``.
     """
     opened = loader.open(data, sniff(data))
     header = opened.header
     limits.check_source(header.size)
+    limits.check_animation(header.size, frames_to_load(recipe.outputs, header.format, header.frames))
     for output in recipe.outputs:
-        _check_sizes(output, header.size, limits)
+        _check_sizes(output, header, limits)
     sha256 = hashlib.sha256(data).hexdigest()
-    source = SourceInfo(*header.size, header.format, len(data), sha256)
+    source = SourceInfo(*header.size, header.format, len(data), sha256, header.frames)
     assets = assets or Assets(nothing_to_read, loader, limits, FontBook())
     return Rendering(source, recipe, opened, limits, focus_finder(loader.name), assets)
 
@@ -101,15 +107,17 @@ class Rendering:
         if not wanted:
             return
         size = Size(self.source.width, self.source.height)
-        loaded = self._opened.pixels(_size_to_load(size, wanted))
+        frames = frames_to_load(wanted, self.source.format, self.source.frames)
+        loaded = self._opened.pixels(_size_to_load(size, wanted), frames)
         for output in wanted:
-            picture = self._applied(View.of(loaded, size), output)
+            shown = loaded if moves(output, self.source.format) else loaded.first()
+            picture = self._applied(View.of(shown, size), output)
             yield _made(picture, output, self.source.format, NO_METADATA)
 
     def _applied(self, view: View, output: Output) -> Picture:
         for operation in output.operations:
             # Known from the header, but for what comes after a trim.
-            self._limits.check_output(output.name, size_after(view.size, operation))
+            self._limits.check_output(output.name, size_after(view.size, operation), len(view.picture.frames))
             view = apply_operation(view, operation, self._find_focus, self._assets)
         return view.settled()
 
@@ -120,11 +128,11 @@ def _size_to_load(source: Size, outputs: list[Output]) -> Size:
     return Size(max(size.width for size in sizes), max(size.height for size in sizes))
 
 
-def _check_sizes(output: Output, source: Size, limits: PixelLimits) -> None:
-    size = source
+def _check_sizes(output: Output, header: Header, limits: PixelLimits) -> None:
+    size, frames = header.size, frames_to_load((output,), header.format, header.frames)
     for operation in output.operations:
         size = size_after(size, operation)
-        limits.check_output(output.name, size)
+        limits.check_output(output.name, size, frames)
 
 
 def _made(picture: Picture, output: Output, source_format: SourceFormat, metadata: Metadata) -> Rendered:

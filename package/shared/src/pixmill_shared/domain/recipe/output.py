@@ -41,6 +41,11 @@ OUTPUT_SCHEMA: Final[dict[str, Any]] = {
     },
     "lossless": {"description": "Of webp; png always is", "type": "boolean", "default": False},
     "effort": {"enum": list(Effort), "default": "fast"},
+    "animated": {
+        "description": "Keep an animation where the format holds one; false: its first frame",
+        "type": "boolean",
+        "default": True,
+    },
     "metadata": {"enum": list(MetadataPolicy), "default": "strip"},
 }
 
@@ -59,6 +64,8 @@ def read_output(fields: Fields, name: str, operations: tuple[Operation, ...]) ->
         min_ssim=_min_ssim(fields, output_format),
         lossless=_lossless(fields, output_format),
         effort=fields.choice("effort", Effort.FAST),
+        # A JPEG never moves: both ways to ask for one are one recipe.
+        animated=fields.boolean("animated", True) or output_format is OutputFormat.JPEG,
     )
 
 
