@@ -19,6 +19,8 @@ from celery import Celery
 from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, frozen, wait_until
 from tests.servers import Servers
 
+from pixmill_shared.contract.queues import QueueName
+
 SHARED = "pixmill_shared.celery_app"
 NOTIFIER = "pixmill_notifier.celery_app"
 HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
@@ -325,13 +327,20 @@ def test_frozen_broker_makes_a_probe_say_so_and_not_hang(running: dict[str, Runn
 
 
 def test_broker_that_is_down_makes_processes_unready_and_none_dead(
-    running: dict[str, Running], gate: Gate, client: Celery
+    running: dict[str, Running], gate: Gate, client: Celery, fleet: Fleet
 ) -> None:
-    """17 seconds: longer than the age at which a pulse counts as stopped."""
+    """17 seconds: longer than the age at which a pulse counts as stopped. Some are even started meanwhile."""
     gate.shut()
     try:
+        everything = ",".join(QueueName)
+        late = [
+            fleet.worker("late", SHARED, "-P", "threads", "-c", "1", "-Q", everything),
+            fleet.start("late-beat", str(BIN / "celery"), "-q", "-A", SHARED, "beat"),
+            fleet.dispatcher("late-dispatcher"),
+        ]
         seen = probe(running.values(), 17)
         body = running["prefork"].ask("/health/ready")[1]
+        assert [(process.ask("/health")[0], process.ask("/health/ready")[0]) for process in late] == [(200, 503)] * 3
     finally:
         gate.open()
     assert json.loads(body)["checks"] == {"broker": "unavailable", "database": "ok"}
@@ -339,9 +348,12 @@ def test_broker_that_is_down_makes_processes_unready_and_none_dead(
         name: {200} for name in running
     }
     assert {ready for answers in seen.values() for _, ready, _ in answers} == {503}
-    for process in running.values():
+    for process in (*running.values(), *late):
         process.wait_ready(20)
-        assert process.popen.poll() is None
+    # What -Q says counts, also where it names all queues: nobody else consumes this one.
+    client.send_task(HEARTBEAT, queue="imaging.low", ignore_result=True)
+    wait_until(lambda: late[0].metric("pixmill_tasks_total", HEARTBEAT, "succeeded"), 15, "work of the late worker")
+    assert late[0].end() == 0
     send(client, "acme.speak", "after the outage")
     wait_until(lambda: "after the outage" in running["prefork"].log, 15, "work after the outage")
 

@@ -61,6 +61,8 @@ def connect_args(statement_timeout: int) -> dict[str, Any]:
         "keepalives_idle": 5,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        # Keepalives are silent while something sent is not acknowledged; this is not. In milliseconds.
+        "tcp_user_timeout": 20_000,
         "options": server_options(statement_timeout),
     }
 

@@ -115,6 +115,13 @@ def _on_setup_logging(**_: Any) -> None:
     configure_logging("celery")
 
 
+@signals.celeryd_init.connect
+def _on_worker_init(instance: Any, options: dict[str, Any], **_: Any) -> None:
+    if not options.get("queues"):
+        # Without -Q Celery consumes all queues, and would eat messages of tasks that this service does not have.
+        instance.app.amqp.queues.select([name.value for name in _default_queues])
+
+
 @signals.celeryd_after_setup.connect
 def _on_worker_setup(sender: str, instance: Any, **_: Any) -> None:
     name_process(sender.partition("@")[0])
@@ -123,10 +130,6 @@ def _on_worker_setup(sender: str, instance: Any, **_: Any) -> None:
         _check_settings()
     except ConfigurationError as error:
         stop_process(str(error))
-    queues = instance.app.amqp.queues
-    if len(queues.consume_from) == len(QueueName):
-        # Without -Q Celery consumes all queues, and would eat messages of tasks that this service does not have.
-        queues.select([name.value for name in _default_queues])
     start_runtime(threads=_threads(instance))
 
 
