@@ -3,23 +3,15 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from pixmill_imaging.domain.animation import Disposal, Part
 from pixmill_imaging.domain.geometry import Size
+from pixmill_imaging.domain.png import SIGNATURE, Bytes, Chunk, chunks
 
-_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _DISPOSALS: Final = (Disposal.KEEP, Disposal.CLEAR, Disposal.RESTORE)
 #: What stands before the pixels and decides what they mean.
 _MEANING: Final = (b"PLTE", b"tRNS")
-
-
-_Bytes = memoryview | bytes
-
-
-class _Chunk(NamedTuple):
-    kind: bytes
-    body: _Bytes
 
 
 def claimed(data: bytes) -> int:
@@ -40,10 +32,10 @@ def parts(data: bytes, canvas: Size) -> Iterator[Part]:
     ValueError for a frame that reaches beyond the canvas, struct.error for one that is cut off.
     """
     header = b""
-    frame: _Bytes | None = None
-    meaning: list[_Chunk] = []
-    pixels: list[_Bytes] = []
-    for chunk in _chunks(data):
+    frame: Bytes | None = None
+    meaning: list[Chunk] = []
+    pixels: list[Bytes] = []
+    for chunk in chunks(data):
         if chunk.kind == b"IHDR":
             header = bytes(chunk.body)
         elif chunk.kind in _MEANING and frame is None:
@@ -58,7 +50,7 @@ def parts(data: bytes, canvas: Size) -> Iterator[Part]:
 
 
 def _control(data: bytes) -> tuple[int, int] | None:
-    for chunk in _chunks(data):
+    for chunk in chunks(data):
         if chunk.kind == b"acTL" and len(chunk.body) == 8:
             frames, times = struct.unpack(">II", chunk.body)
             return frames, times
@@ -67,19 +59,11 @@ def _control(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _chunks(data: bytes) -> Iterator[_Chunk]:
-    at, view = len(_SIGNATURE), memoryview(data)
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        yield _Chunk(kind, view[at + 8 : at + 8 + length])
-        at += 12 + length
-
-
 def _part(
-    frame: _Bytes,
+    frame: Bytes,
     header: bytes,
-    meaning: list[_Chunk],
-    pixels: list[_Bytes],
+    meaning: list[Chunk],
+    pixels: list[Bytes],
     canvas: Size,
 ) -> Part:
     _, width, height, left, upper, numerator, denominator, disposal, blend = struct.unpack(">IIIIIHHBB", frame)
@@ -87,17 +71,17 @@ def _part(
     if not size.pixels or left + width > canvas.width or upper + height > canvas.height:
         raise ValueError("a frame beyond the canvas")
     chunks = [
-        _Chunk(b"IHDR", struct.pack(">II", *size) + header[8:]),
+        Chunk(b"IHDR", struct.pack(">II", *size) + header[8:]),
         *meaning,
-        _Chunk(b"IDAT", b"".join(pixels)),
-        _Chunk(b"IEND", b""),
+        Chunk(b"IDAT", b"".join(pixels)),
+        Chunk(b"IEND", b""),
     ]
-    file = _SIGNATURE + b"".join(map(_packed, chunks))
+    file = SIGNATURE + b"".join(map(_packed, chunks))
     # A denominator of 0 means hundredths.
     duration = round(1000 * numerator / (denominator or 100))
     return Part(left, upper, size, duration, _DISPOSALS[disposal], blend == 1, file)
 
 
-def _packed(chunk: _Chunk) -> bytes:
+def _packed(chunk: Chunk) -> bytes:
     checksum = zlib.crc32(chunk.body, zlib.crc32(chunk.kind))
     return b"".join((struct.pack(">I4s", len(chunk.body), chunk.kind), chunk.body, struct.pack(">I", checksum)))

@@ -29,7 +29,7 @@ from pixmill_imaging.pillow.decoding import DECODER_ERRORS, decoding
 from pixmill_imaging.pillow.picture import Picture
 
 #: Pillow's names; an MPO is a JPEG with more pictures behind it, and its first one is read as any JPEG.
-_FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat}
+PILLOW_FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat}
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -53,7 +53,7 @@ class PillowLoader:
         """Read the header; see ``domain.loader.Loader``."""
         with decoding():
             frames = frame_count(data, source_format)
-            image = Image.open(io.BytesIO(data), formats=(_FORMATS[source_format],))
+            image = Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[source_format],))
             orientation = _orientation(image)
             stored = gif.canvas(data) if source_format is SourceFormat.GIF else Size(*image.size)
         size = Size(stored.height, stored.width) if orientation in _SIDEWAYS else stored

@@ -4,19 +4,21 @@
 after the other, so that a caller can store each while the next is not made yet.
 """
 
+import functools
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.domain.loader import Header, Loader, OpenedSource
-from pixmill_imaging.domain.metadata import NO_METADATA, Metadata
+from pixmill_imaging.domain.metadata import Metadata
 from pixmill_imaging.domain.plan import size_after, size_to_load
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
 from pixmill_imaging.pillow.encoders import ENCODERS
 from pixmill_imaging.pillow.facts import facts, frames_in
 from pixmill_imaging.pillow.fonts import FontBook
+from pixmill_imaging.pillow.metadata import kept
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.pillow.smart import FindFocus
@@ -25,7 +27,7 @@ from pixmill_imaging.service.assets import Assets, nothing_to_read
 from pixmill_imaging.service.encoding import encode
 from pixmill_imaging.service.interest import focus_finder
 from pixmill_imaging.service.motion import frames_to_load, moves
-from pixmill_shared.domain.recipe import Output, OutputFormat, Recipe
+from pixmill_shared.domain.recipe import MetadataPolicy, Output, OutputFormat, Recipe
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def render(
     sha256 = hashlib.sha256(data).hexdigest()
     source = SourceInfo(*header.size, header.format, len(data), sha256, header.frames)
     assets = assets or Assets(nothing_to_read, loader, limits, FontBook())
-    return Rendering(source, recipe, opened, limits, focus_finder(loader.name), assets)
+    metadata = functools.cache(functools.partial(kept, data, header.format))
+    return Rendering(source, recipe, opened, limits, focus_finder(loader.name), assets, metadata)
 
 
 class Rendering:
@@ -90,6 +93,7 @@ class Rendering:
         limits: PixelLimits,
         find_focus: FindFocus,
         assets: Assets,
+        metadata: Callable[[MetadataPolicy], Metadata],
     ) -> None:
         self.source = source
         self._recipe = recipe
@@ -97,6 +101,7 @@ class Rendering:
         self._limits = limits
         self._find_focus = find_focus
         self._assets = assets
+        self._metadata = metadata
 
     def outputs(self, names: Collection[str] | None = None) -> Iterator[Rendered]:
         """Make the outputs in the recipe's order, or those in ``names`` only. Good for one call.
@@ -112,7 +117,7 @@ class Rendering:
         for output in wanted:
             shown = loaded if moves(output, self.source.format) else loaded.first()
             picture = self._applied(View.of(shown, size), output)
-            yield _made(picture, output, self.source.format, NO_METADATA)
+            yield _made(picture, output, self.source.format, self._metadata(output.metadata))
 
     def _applied(self, view: View, output: Output) -> Picture:
         for operation in output.operations:
