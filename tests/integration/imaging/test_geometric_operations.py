@@ -175,6 +175,13 @@ def test_turned_edges_are_smooth_and_never_dark(loader):
     assert all(min(colour) >= 254 for *colour, alpha in pixels(image) if alpha > 8)
 
 
+def test_corners_of_a_turn_have_the_background_even_if_it_is_half_there(loader):
+    data = encoded(Image.new("RGB", (40, 40), WHITE), "PNG")
+    image = rendered(data, loader, rotate(30, background="#80402080")).convert("RGBA")
+    assert all(abs(a - b) <= 1 for a, b in zip(image.getpixel((0, 0)), (128, 64, 32, 128), strict=True))
+    assert image.getpixel((image.width // 2, image.height // 2)) == (*WHITE, 255)
+
+
 def pixels(image):
     return list(image.convert("RGBA").get_flattened_data())
 
@@ -248,6 +255,7 @@ def lonely(request):
         [resize(200, 200, mode="fill", gravity="smart")],
         [crop(400, 400, gravity="smart"), resize(200, 200)],
         [{"op": "flip"}, resize(200, 200, mode="fill", gravity="smart"), {"op": "flip"}],
+        [crop(1190, 400, x=10, y=0), resize(200, 200, mode="fill", gravity="smart")],
         [{"op": "filter", "name": "blur", "sigma": 1}, crop(400, 400, gravity="smart"), resize(200, 200)],
     ],
 )
@@ -263,6 +271,16 @@ def test_smart_keeps_what_there_is_to_see(lonely, loader, steps):
 def warm_pixels(image):
     red, _, blue = image.convert("RGB").split()
     return ImageChops.subtract(red, blue).point(lambda value: 255 if value > 80 else 0).histogram()[255]
+
+
+def test_smart_looks_only_at_what_the_crop_before_it_left(loader):
+    """Two things to look at: the one that was cut away must not be searched for where it would be."""
+    picture = Image.new("RGB", (1200, 400), (170, 190, 210))
+    thing = photo(200, 200, seed=9)
+    for x in (0, 700):
+        picture.paste(thing, (x, 100))
+    image = rendered(encoded(picture, "PNG"), loader, crop(700, 400, x=500, y=0), crop(240, 240, gravity="smart"))
+    assert deviation(image) > 0.8 * deviation(picture.crop((680, 80, 920, 320)))
 
 
 def test_smart_of_one_colour_has_its_size_all_the_same(loader):
