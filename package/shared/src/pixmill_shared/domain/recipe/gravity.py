@@ -27,7 +27,9 @@ class Smart(StrEnum):
 
 @dataclass(frozen=True)
 class Focus:
-    """The point to keep in the middle, as far as the edges let: fractions of width and height, from 0 to 1."""
+    """The point to keep in the middle, as far as the edges let: fractions of width and height, from 0 to 1, of the
+    picture after autorotation and the steps before.
+    """
 
     x: float
     y: float
