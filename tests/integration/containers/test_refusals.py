@@ -24,9 +24,9 @@ GOOD = {
 #: is here once or more; which classes each loads is compared in tests/unit/repository.
 CASES = [
     ("POSTGRES_MIGRATE_PASSWORD", "changeme", "PIXMILL_MIGRATE_DATABASE_URL", ["migrate"]),
-    ("DB_PASSWORD", "changeme", "DB_PASSWORD", ["api", "dispatcher", "worker"]),
+    ("DB_PASSWORD", "changeme", "DB_PASSWORD", ["api", "dispatcher", "worker", "imaging"]),
     ("REDIS_PASSWORD", "changeme", "REDIS_URL", ["beat", "imaging-io"]),
-    ("PIXMILL_SECRET_KEY", "changeme", "PIXMILL_SECRET_KEY", ["api", "imaging"]),
+    ("PIXMILL_SECRET_KEY", "changeme", "PIXMILL_SECRET_KEY", ["api", "notifier"]),
     ("PIXMILL_WEBHOOK_SECRET", "whsec_changeme", "PIXMILL_WEBHOOK_SECRET", ["notifier"]),
     ("FLOWER_PASSWORD", "changeme", "FLOWER_PASSWORD", ["flower"]),
 ]

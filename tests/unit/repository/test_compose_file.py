@@ -30,20 +30,21 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, Any] = COMPOSE["services"]
 
 _CELERY = (RuntimeSettings, LogSettings, BrokerSettings, TaskLimitSettings)
-_STORE = (StorageSettings, SecretSettings, PublicSettings)
+# Renderers decode hostile bytes: they sign no URL, and have no key to lose.
+_SIGNED = (StorageSettings, SecretSettings, PublicSettings)
 _CLAIMING = (*_CELERY, DatabaseSettings, WorkSettings)
 
 #: What each process reads. Whoever lets a process load another class adds it here and in docker-compose.yml.
 READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "migrate": (RuntimeSettings, "PIXMILL_MIGRATE_DATABASE_URL"),
     "api": (
-        *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_STORE, ApiSettings),
+        *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
         "PIXMILL_MAX_SOURCE_BYTES",
     ),
     "dispatcher": _CLAIMING,
-    "imaging": (*_CLAIMING, *_STORE, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
-    "imaging-io": (*_CLAIMING, *_STORE, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
-    "notifier": (*_CLAIMING, *_STORE, EgressSettings, WebhookSecretSettings, "PIXMILL_NOTIFIER_CONCURRENCY"),
+    "imaging": (*_CLAIMING, StorageSettings, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
+    "imaging-io": (*_CLAIMING, StorageSettings, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
+    "notifier": (*_CLAIMING, *_SIGNED, EgressSettings, WebhookSecretSettings, "PIXMILL_NOTIFIER_CONCURRENCY"),
     "worker": (*_CELERY, DatabaseSettings, "PIXMILL_WORKER_CONCURRENCY"),
     "beat": _CELERY,
     "flower": (RuntimeSettings, BrokerSettings, TaskLimitSettings, FlowerSettings),

@@ -6,10 +6,9 @@ from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
 from pixmill_shared.settings.egress import EgressSettings
-from pixmill_shared.settings.process import PublicSettings
-from pixmill_shared.settings.secrets import SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import WorkSettings
+from pixmill_shared.storage import prepare_directory
 
 __all__ = ["app"]
 
@@ -17,4 +16,10 @@ __all__ = ["app"]
 PRELOADED = (fetch, finish)
 
 consume_by_default(*WORKER_QUEUES["imaging"], *WORKER_QUEUES["imaging-io"])
-check_at_start(WorkSettings, StorageSettings, SecretSettings, PublicSettings, EgressSettings, ImagingSettings)
+
+
+def _check_storage() -> None:
+    prepare_directory(StorageSettings.load())
+
+
+check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load)

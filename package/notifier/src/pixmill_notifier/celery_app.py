@@ -12,4 +12,7 @@ from pixmill_shared.settings.work import WorkSettings
 __all__ = ["app"]
 
 consume_by_default(*WORKER_QUEUES["notifier"])
-check_at_start(WorkSettings, StorageSettings, SecretSettings, WebhookSecretSettings, PublicSettings, EgressSettings)
+check_at_start(
+    *(WorkSettings.load, StorageSettings.load, SecretSettings.load),
+    *(WebhookSecretSettings.load, PublicSettings.load, EgressSettings.load),
+)

@@ -60,7 +60,7 @@ class Runtime:
     def signer(self) -> "FileUrlSigner":
         from pixmill_shared.storage.signing import FileUrlSigner
 
-        return FileUrlSigner(SecretSettings.load().keys)
+        return FileUrlSigner(lambda: SecretSettings.load().keys)
 
     @cached_property
     def sealer(self) -> "Sealer":

@@ -1,6 +1,7 @@
 """What happens when a worker, a child of it, or beat starts: signals of Celery, connected once by the app module."""
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -15,7 +16,6 @@ from pixmill_shared.observability.logs import configure_logging, get_logger, nam
 from pixmill_shared.plumbing.consumer import worker_pulse
 from pixmill_shared.plumbing.registration import check_registration
 from pixmill_shared.runtime import runtime, start_runtime
-from pixmill_shared.settings.base import Settings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.process import ListenSettings
 
@@ -43,20 +43,21 @@ def consume_by_default(*queues: QueueName) -> None:
     _default_queues[:] = queues
 
 
-_used: list[type[Settings]] = [DatabaseSettings, ListenSettings]
+_checks: list[Callable[[], object]] = [DatabaseSettings.load, ListenSettings.load]
 
 
-def check_at_start(*classes: type[Settings]) -> None:
-    """Settings that a service's worker uses: a wrong one stops the process at its start, not each of its tasks."""
-    _used.extend(classes)
+def check_at_start(*checks: Callable[[], object]) -> None:
+    """What a service's worker needs: a check that raises ConfigurationError stops the process at its start, where it
+    would otherwise fail each of its tasks."""
+    _checks.extend(checks)
 
 
-def _check_settings() -> None:
-    """Raise ConfigurationError with a line for each wrong variable of all classes."""
+def _check() -> None:
+    """Raise ConfigurationError with the lines of all checks that failed."""
     lines = []
-    for cls in _used:
+    for check in _checks:
         try:
-            cls.load()
+            check()
         except ConfigurationError as error:
             lines.append(str(error))
     if lines:
@@ -127,7 +128,7 @@ def _on_worker_setup(sender: str, instance: Any, **_: Any) -> None:
     name_process(sender.partition("@")[0])
     try:
         check_registration(instance.app.tasks)
-        _check_settings()
+        _check()
     except ConfigurationError as error:
         stop_process(str(error))
     start_runtime(threads=_threads(instance))

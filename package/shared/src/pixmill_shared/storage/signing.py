@@ -4,15 +4,24 @@ import datetime
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from urllib.parse import urlencode
 
 
 class FileUrlSigner:
-    """HMAC-SHA256 over everything that the URL says. The first key signs, all keys verify."""
+    """HMAC-SHA256 over everything that the URL says. The first key signs, all keys verify.
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = [hashlib.sha256(b"pixmill file urls\0" + key.encode()).digest() for key in keys]
+    ``keys`` may be a function: a process that decodes hostile bytes has a store, but signs nothing and has no key.
+    """
+
+    def __init__(self, keys: Sequence[str] | Callable[[], Sequence[str]]) -> None:
+        self._given = keys
+
+    @cached_property
+    def _keys(self) -> list[bytes]:
+        keys = self._given() if callable(self._given) else self._given
+        return [hashlib.sha256(b"pixmill file urls\0" + key.encode()).digest() for key in keys]
 
     def query(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
         """The query string of a URL for ``key``."""
