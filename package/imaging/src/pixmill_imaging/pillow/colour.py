@@ -1,5 +1,6 @@
 """From whatever a file holds to L, RGB or RGBA in sRGB with 8 bits a channel."""
 
+import contextlib
 import io
 from functools import lru_cache
 from typing import Final
@@ -9,6 +10,8 @@ from PIL import Image, ImageCms
 from pixmill_imaging.pillow.canvas import Canvas
 
 _PLAIN: Final = ("L", "RGB", "RGBA")
+#: A broken profile, or one of another colour space, spoils nothing but itself.
+_UNUSABLE: Final = (ImageCms.PyCMSError, OSError, ValueError)
 _WIDE_GREY: Final = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -30,15 +33,21 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Canvas:
     """Through the embedded ICC profile if there is a usable one, else by the mode alone."""
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
     if profile:
-        try:
+        with contextlib.suppress(*_UNUSABLE):
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, source, _srgb(), outputMode=mode)
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            # A broken profile, or one of another colour space, spoils nothing but itself.
-            converted = None
-        if converted is not None:
-            return converted
+            if converted is not None:
+                return converted
     return image if image.mode in _PLAIN else image.convert(mode)
+
+
+def converts(profile: bytes, mode: str) -> bool:
+    """Can pixels of ``mode`` be brought to sRGB by this ICC profile?"""
+    with contextlib.suppress(*_UNUSABLE):
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        ImageCms.buildTransform(source, _srgb(), mode, "RGB")
+        return True
+    return False
 
 
 @lru_cache(maxsize=1)

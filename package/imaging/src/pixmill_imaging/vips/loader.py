@@ -11,6 +11,7 @@ from pixmill_imaging.domain.jpeg import has_end
 from pixmill_imaging.domain.loader import Header
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.canvas import canvas_from_pixels
+from pixmill_imaging.pillow.colour import converts
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.vips import library  # noqa: F401 - configures the process
 from pixmill_shared.contract.codes import ErrorCode
@@ -62,8 +63,10 @@ class VipsSource:
     def _thumbnail(self, target: Size) -> "pyvips.Image":
         # With "force" the size is exactly the one that our geometry says; the aspect is in there already.
         options = {"height": target.height, "size": "force"}
-        if self._image.get_typeof(_PROFILE) or self._image.interpretation == "cmyk":
-            options["output_profile"] = "srgb"
+        if self._image.interpretation == "cmyk" and not converts(self._profile(), "CMYK"):
+            return _without_profile(self._inks(target).thumbnail_image(target.width, **options))
+        if self._profile():
+            options |= {"output_profile": "srgb", "intent": "perceptual"}
         if self.header.format is SourceFormat.JPEG:
             # JPEG alone is shrunk while it is loaded: WebP loses too much by it, and what AVIF and TIFF offer
             # are small copies that need not show the same picture. The operation's own fail_on does not reach
@@ -72,6 +75,26 @@ class VipsSource:
                 self._data, target.width, option_string=f"fail_on={_FAIL_ON}", **options
             )
         return self._image.thumbnail_image(target.width, **options)
+
+    def _profile(self) -> bytes:
+        return bytes(self._image.get(_PROFILE)) if self._image.get_typeof(_PROFILE) else b""
+
+    def _inks(self, target: Size) -> "pyvips.Image":
+        """The four inks as bands that mean nothing, so that libvips does not convert them by a profile of its own."""
+        image = self._image
+        if self.header.format is SourceFormat.JPEG:
+            spare = min(self.header.size.width // target.width, self.header.size.height // target.height) // 2
+            shrink = max(factor for factor in (1, 2, 4, 8) if factor <= max(1, spare))
+            image = pyvips.Image.jpegload_buffer(self._data, shrink=shrink, access="sequential", fail_on=_FAIL_ON)
+        image = image.copy(interpretation="multiband")
+        return (image / 257).cast("uchar") if image.format == "ushort" else image
+
+
+def _without_profile(inks: "pyvips.Image") -> "pyvips.Image":
+    """What the inks let through of white, as browsers and Pillow show CMYK that says nothing of itself."""
+    light = 255 - inks
+    seen = (light.extract_band(0, n=3) * light.extract_band(3) / 255).rint()
+    return seen.cast("uchar").copy(interpretation="srgb")
 
 
 def _plain(image: "pyvips.Image") -> "pyvips.Image":
