@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pixmill_shared.domain.recipe.limits import MAX_OUTPUTS, MOST_OUTPUTS
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.settings.base import Settings
 from pixmill_shared.settings.process import ListenSettings
@@ -23,6 +24,13 @@ class ApiSettings(Settings):
         ge=1_000,
         validation_alias="PIXMILL_MAX_BODY_BYTES",
         description="bytes that a JSON body, or the text fields of a form, may have",
+    )
+    max_outputs: int = Field(
+        default=MAX_OUTPUTS,
+        ge=1,
+        le=MOST_OUTPUTS,
+        validation_alias="PIXMILL_MAX_OUTPUTS",
+        description="outputs that a recipe may have",
     )
     threads: int = Field(
         default=20,

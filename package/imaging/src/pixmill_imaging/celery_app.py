@@ -4,8 +4,10 @@ from pixmill_imaging.service import fetch, finish
 from pixmill_imaging.settings import ImagingSettings
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
+from pixmill_shared.plumbing.memory import bound_memory
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import WorkSettings
 from pixmill_shared.storage import prepare_directory
@@ -15,6 +17,7 @@ __all__ = ["app"]
 #: Imported before the fork, so that each new child finds Pillow there and need not load it with its first job.
 PRELOADED = (fetch, finish)
 
+bound_memory(lambda: ImagingSettings.load().max_memory, lambda: ImagingSettings.load().memory_limit)
 consume_by_default(*WORKER_QUEUES["imaging"], *WORKER_QUEUES["imaging-io"])
 
 
@@ -23,3 +26,4 @@ def _check_storage() -> None:
 
 
 check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load)
+check_at_start(DestinationSettings.load, SourceSettings.load)

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pixmill_imaging.domain.animation import MOST_COUNTED
 from pixmill_shared.settings.base import Settings
@@ -46,6 +46,25 @@ class ImagingSettings(Settings):
         validation_alias="PIXMILL_MAX_ANIMATION_PIXELS",
         description="Largest animation, in pixels over all frames, of a source and of an output",
     )
+    max_memory: int = Field(
+        default=1_048_576,
+        ge=262_144,
+        validation_alias="PIXMILL_IMAGING_MAX_MEMORY",
+        description="KiB that a render process may have used at its peak; after that job it is replaced by a fresh one",
+    )
+    memory_limit: int = Field(
+        default=4_194_304,
+        validation_alias="PIXMILL_IMAGING_MEMORY_LIMIT",
+        description="KiB of address space of a render process, at least 1048576; a job that needs more fails; 0: none",
+    )
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _leaves_room_for_the_process(cls, limit: int) -> int:
+        if limit and limit < 1_048_576:
+            raise ValueError("must be 0, or at least 1048576 (1 GiB)")
+        return limit
+
     font_dirs: str = Field(
         default="/usr/share/fonts,/usr/local/share/fonts",
         validation_alias="PIXMILL_FONT_DIRS",

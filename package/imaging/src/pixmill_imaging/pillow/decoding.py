@@ -35,9 +35,12 @@ DECODER_ERRORS: Final = (
 )
 
 
+OUT_OF_MEMORY: Final = "The image takes more memory than a process may use here."
+
+
 @contextmanager
 def decoding() -> Iterator[None]:
-    """Turn what a decoder raises into PermanentError ``undecodable``, and silence what it warns of.
+    """Turn what a decoder raises into PermanentError ``undecodable`` or ``memory_limit``, and silence what it warns of.
 
     Warnings are filtered for the whole process while this lasts: it is for single-threaded render processes.
     """
@@ -45,5 +48,7 @@ def decoding() -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
+        except MemoryError as error:
+            raise PermanentError(ErrorCode.MEMORY_LIMIT, OUT_OF_MEMORY) from error
         except DECODER_ERRORS as error:
             raise PermanentError(ErrorCode.UNDECODABLE, "The image is damaged or incomplete.") from error

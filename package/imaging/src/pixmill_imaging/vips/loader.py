@@ -12,14 +12,15 @@ from pixmill_imaging.domain.loader import Header
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.canvas import canvas_from_pixels
 from pixmill_imaging.pillow.colour import converts
+from pixmill_imaging.pillow.decoding import OUT_OF_MEMORY
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.vips import library  # noqa: F401 - configures the process
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.errors import PermanentError
 
-#: What the binary wheel reads, which has no BMP, without GIF, whose frames are put together in one way only: Pillow is
-#: as fast at a still one.
-FORMATS: Final = frozenset(SourceFormat) - {SourceFormat.BMP, SourceFormat.GIF}
+#: What the binary wheel reads, which has no BMP and no HEIC, without GIF, whose frames are put together in one way
+#: only: Pillow is as fast at a still one.
+FORMATS: Final = frozenset(SourceFormat) - {SourceFormat.BMP, SourceFormat.HEIC, SourceFormat.GIF}
 
 _SIDEWAYS: Final = (5, 6, 7, 8)
 _GREY: Final = "b-w"
@@ -109,4 +110,6 @@ def _decoding() -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
+        if "memory" in str(error).lower():
+            raise PermanentError(ErrorCode.MEMORY_LIMIT, OUT_OF_MEMORY) from error
         raise PermanentError(ErrorCode.UNDECODABLE, _DAMAGED) from error

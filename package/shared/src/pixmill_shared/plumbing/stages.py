@@ -47,6 +47,8 @@ def _failure_of(job: jobs.ClaimedJob, body: Body) -> WorkError | None:
         return error
     except SoftTimeLimitExceeded:
         return PermanentError(ErrorCode.TIME_LIMIT, "The work was stopped at its time limit.")
+    except MemoryError:
+        return PermanentError(ErrorCode.MEMORY_LIMIT, "The work needed more memory than a process may use here.")
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:

@@ -1,6 +1,7 @@
 """What an encoder is given beside the picture, and what all of them need."""
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,8 @@ from pixmill_imaging.domain.metadata import NO_METADATA, Metadata
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.picture import Picture
 
+#: What libwebp (by number) and libavif say; Pillow gives an error of the encoder.
+_OUT_OF_MEMORY: Final = re.compile("encoding error [12]$|out of memory", re.IGNORECASE)
 _WHITE: Final = (255, 255, 255)
 
 
@@ -65,6 +68,12 @@ def saved_frames(picture: Picture, pillow_format: str, **options: object) -> byt
 
 
 def saved(image: Canvas, pillow_format: str, **options: object) -> bytes:
+    """Raises MemoryError also where Pillow calls it another error."""
     buffer = io.BytesIO()
-    image.save(buffer, pillow_format, **options)
+    try:
+        image.save(buffer, pillow_format, **options)
+    except (OSError, RuntimeError, ValueError) as error:
+        if _OUT_OF_MEMORY.search(str(error)):
+            raise MemoryError from error
+        raise
     return buffer.getvalue()

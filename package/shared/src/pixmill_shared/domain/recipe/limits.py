@@ -5,6 +5,8 @@ from typing import Final
 
 MAX_DIMENSION: Final = 16_384
 MAX_OUTPUTS: Final = 20
+#: What the limit may be raised to: all outputs are made within one job's time.
+MOST_OUTPUTS: Final = 100
 MAX_OPERATIONS: Final = 50
 
 
@@ -15,3 +17,7 @@ class Limits:
     max_dimension: int = MAX_DIMENSION
     max_outputs: int = MAX_OUTPUTS
     max_operations: int = MAX_OPERATIONS
+
+
+#: Of recipes that were taken already, under whatever limits there were.
+TAKEN: Final = Limits(max_outputs=MOST_OUTPUTS)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pixmill_shared.domain.recipe.limits import MAX_OPERATIONS, MAX_OUTPUTS
+from pixmill_shared.domain.recipe.limits import MAX_OPERATIONS, MAX_OUTPUTS, MOST_OUTPUTS
 from pixmill_shared.domain.recipe.operations import FILTERS, OPERATIONS, Operation
 from pixmill_shared.domain.recipe.output import OUTPUT_SCHEMA
 from pixmill_shared.domain.recipe.parsing import NAME_PATTERN
@@ -39,7 +39,15 @@ RECIPE_SCHEMA: Final[dict[str, Any]] = {
     "title": "Recipe",
     "additionalProperties": False,
     "required": ["outputs"],
-    "properties": {"outputs": {"type": "array", "minItems": 1, "maxItems": MAX_OUTPUTS, "items": _OUTPUT}},
+    "properties": {
+        "outputs": {
+            "description": f"PIXMILL_MAX_OUTPUTS, which is {MAX_OUTPUTS} unless it was changed, may allow fewer",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_OUTPUTS,
+            "items": _OUTPUT,
+        }
+    },
     "examples": [
         {
             "outputs": [
