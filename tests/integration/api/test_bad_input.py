@@ -129,6 +129,7 @@ JOB_CASES: list[tuple[Any, str]] = [
     ),
     ({"source": SOURCE, "recipe": RECIPE, "preset": "web"}, "/preset"),
     ({"source": SOURCE, "recipe": RECIPE, "destination": "s3://b/"}, "/destination"),
+    ({"source": {"key": "s3://b/a.jpg"}, "recipe": RECIPE}, "/source/key"),
     ({"source": SOURCE, "recipe": RECIPE, "run_at": "2030-01-01T00:00:00Z"}, "/run_at"),
 ]
 

@@ -188,9 +188,16 @@ def test_lost_claim_does_not_remove_what_the_winner_made(rendering: Rendering) -
     assert len(rendering.named()) == 2
 
 
-def test_two_jobs_that_make_the_same_at_once_keep_one_object_each(rendering: Rendering) -> None:
+def test_two_jobs_that_make_the_same_after_a_lease_ran_out_keep_one_object_each(rendering: Rendering) -> None:
     slow, quick = rendering.claimed(), rendering.claimed()
-    rendering.store.before_put = lambda number: rendering.run(quick) if number == 2 else None
+
+    def overtaken(number: int) -> None:
+        if number == 2:
+            with rendering.database.session_scope() as session:
+                session.execute(text("UPDATE rendition_reservations SET lease_until = now() - interval '1 s'"))
+            rendering.run(quick)
+
+    rendering.store.before_put = overtaken
     rendering.run(slow)
     assert {rendering.status(slow), rendering.status(quick)} == {"completed"}
     assert {k for k, _ in rendering.outputs(slow).values()} == {k for k, _ in rendering.outputs(quick).values()}

@@ -20,6 +20,7 @@ from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.flower import FlowerSettings
+from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings, WebhookSecretSettings
 from pixmill_shared.settings.storage import StorageSettings
@@ -39,11 +40,12 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "migrate": (RuntimeSettings, "PIXMILL_MIGRATE_DATABASE_URL"),
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
+        *(DestinationSettings, SourceSettings),
         "PIXMILL_MAX_SOURCE_BYTES",
     ),
     "dispatcher": _CLAIMING,
-    "imaging": (*_CLAIMING, StorageSettings, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
-    "imaging-io": (*_CLAIMING, StorageSettings, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
+    "imaging": (*_CLAIMING, StorageSettings, DestinationSettings, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
+    "imaging-io": (*_CLAIMING, StorageSettings, SourceSettings, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
     "notifier": (*_CLAIMING, *_SIGNED, EgressSettings, WebhookSecretSettings, "PIXMILL_NOTIFIER_CONCURRENCY"),
     "worker": (*_CELERY, DatabaseSettings, "PIXMILL_WORKER_CONCURRENCY"),
     "beat": _CELERY,

@@ -68,6 +68,7 @@ STATEMENTS = {
     "jobs.claim": (jobs._CLAIM, Transition.CLAIM),
     "jobs.advance": (jobs._ADVANCE, Transition.ADVANCE),
     "jobs.retry": (jobs._RETRY, Transition.RETRY),
+    "jobs.wait": (jobs._WAIT, Transition.RELEASE),
     "jobs.complete": (jobs._COMPLETE, Transition.COMPLETE),
     "jobs.fail": (jobs._FAIL, Transition.FAIL),
     "jobs.expire_leases": (jobs.WORK._expire, Transition.LOSE_LEASE),

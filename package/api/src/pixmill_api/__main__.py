@@ -16,6 +16,7 @@ from pixmill_shared.settings.base import Settings
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
@@ -37,6 +38,8 @@ USED: Final[tuple[type[Settings], ...]] = (
     StorageSettings,
     SecretSettings,
     EgressSettings,
+    DestinationSettings,
+    SourceSettings,
 )
 """The settings of this process: all are checked at its start."""
 
@@ -49,6 +52,8 @@ def main() -> int:
         settings = ApiSettings.load()
         runtime = start_runtime(threads=settings.threads)
         prepare_directory(runtime.storage_settings)
+        # Built now, so that prefixes which overlap with the storage are told at the start.
+        _ = runtime.destinations, runtime.sources
         app = create_app(runtime)
         listener = _listen(ListenSettings.load())
     except ConfigurationError as error:

@@ -10,25 +10,23 @@ from pixmill_api.domain.documents import unstorable
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.schemas import JobRequest, ProcessForm
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
-from pixmill_shared.domain.recipe import Recipe, RecipeError, parse_recipe, process_recipe
+from pixmill_shared.domain.recipe import Limits, Recipe, RecipeError, parse_recipe, process_recipe
 
 Body = TypeVar("Body", bound=BaseModel)
 Short = TypeVar("Short", bound=ProcessForm)
 
 _NOT_OFFERED: Final = {
     "/preset": "is not offered by this version; send what is to be done itself",
-    "/destination": "is not offered by this version; outputs stay in pixmill's storage",
     "/run_at": "is not offered by this version; the job starts as soon as it can",
-    "/source/key": "is not offered by this version; send upload_id or url",
 }
 
 
-def read_job(document: object) -> tuple[JobRequest, Recipe]:
-    """``POST /jobs``. Raises InvalidRequest."""
+def read_job(document: object, limits: Limits) -> tuple[JobRequest, Recipe]:
+    """``POST /jobs``; ``limits`` are those of the recipe. Raises InvalidRequest."""
 
     def recipe_of(found: dict[str, Any]) -> Recipe:
         try:
-            return parse_recipe(found["recipe"])
+            return parse_recipe(found["recipe"], limits)
         except RecipeError as error:
             raise RecipeError([JsonError("/recipe" + e.pointer, e.detail) for e in error.errors]) from None
 

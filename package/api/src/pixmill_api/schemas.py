@@ -11,6 +11,7 @@ from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEYS, 
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.domain.jobs import JobStatus, Stage
+from pixmill_shared.domain.places import MAX_PLACE
 from pixmill_shared.domain.recipe import FILTERS, MAX_DIMENSION, RECIPE_SCHEMA
 from pixmill_shared.egress import InvalidUrl
 from pixmill_shared.egress.urls import MAX_URL_LENGTH, parse_url
@@ -53,15 +54,21 @@ class _Body(BaseModel):
 
 
 class Source(_Body):
-    """Exactly one of ``upload_id`` and ``url``."""
+    """Exactly one of ``upload_id``, ``url`` and ``key``."""
 
     upload_id: uuid.UUID | None = Field(default=None, description="from POST /api/v1/uploads")
     url: WebUrl | None = Field(default=None, description="http or https; fetched by a worker")
+    key: Annotated[str, Field(min_length=1, max_length=MAX_PLACE)] | None = Field(
+        default=None,
+        description="an object under a prefix that PIXMILL_SOURCES allows: its whole address, or what follows the "
+        "prefix where there is one only",
+        examples=["s3://bucket/prefix/photo.jpg"],
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Source":
-        if (self.upload_id is None) == (self.url is None):
-            raise PydanticCustomError("source", "must have exactly one of upload_id and url")
+        if [self.upload_id, self.url, self.key].count(None) != 2:
+            raise PydanticCustomError("source", "must have exactly one of upload_id, url and key")
         return self
 
 
@@ -77,6 +84,12 @@ class JobRequest(Options):
     """A source, and what to make of it."""
 
     source: Source
+    destination: Annotated[str, Field(min_length=1, max_length=MAX_PLACE)] | None = Field(
+        default=None,
+        description="where each output is copied to, by its `key`: an address under a prefix that "
+        "PIXMILL_DESTINATIONS allows",
+        examples=["s3://bucket/prefix"],
+    )
     recipe: Annotated[Any, WithJsonSchema(RECIPE_SCHEMA)]
 
 
@@ -120,7 +133,8 @@ class OutputDocument(BaseModel):
     frames: int
     thumbhash: str | None
     dominant_color: str | None
-    cached: bool
+    cached: bool = Field(description="it existed already, and was not made again")
+    storage_key: str | None = Field(description="the copy at the job's destination, as s3://bucket/prefix/key")
 
 
 class JobError(BaseModel):
@@ -142,6 +156,7 @@ class JobDocument(BaseModel):
     priority: Priority
     progress: int = Field(ge=0, le=100, description="percent")
     source: dict[str, Any]
+    destination: str | None
     outputs: list[OutputDocument]
     result: OutputDocument | None
     error: JobError | None

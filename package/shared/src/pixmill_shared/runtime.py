@@ -11,7 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixmill_shared.database.engine import Database
+from pixmill_shared.domain.places import Place
 from pixmill_shared.settings.database import DatabaseSettings
+from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pixmill_shared.egress import EgressClient
     from pixmill_shared.service.sealing import Sealer
     from pixmill_shared.storage import ObjectStore
+    from pixmill_shared.storage.places import Places
     from pixmill_shared.storage.signing import FileUrlSigner
 
 
@@ -73,6 +76,21 @@ class Runtime:
         from pixmill_shared.storage import open_store
 
         return open_store(self.storage_settings, self.signer, PublicSettings.load().base)
+
+    @cached_property
+    def destinations(self) -> "Places":
+        """Where outputs may be copied to."""
+        return self._places("PIXMILL_DESTINATIONS", DestinationSettings.load().prefixes)
+
+    @cached_property
+    def sources(self) -> "Places":
+        """Where sources may be read from by key."""
+        return self._places("PIXMILL_SOURCES", SourceSettings.load().prefixes)
+
+    def _places(self, variable: str, allowed: tuple[Place, ...]) -> "Places":
+        from pixmill_shared.storage.places import Places
+
+        return Places(variable, allowed, self.storage_settings, self.signer, PublicSettings.load().base)
 
     @cached_property
     def egress(self) -> "EgressClient":

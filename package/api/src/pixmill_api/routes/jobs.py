@@ -17,10 +17,12 @@ from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accept, request_id_of
 from pixmill_api.schemas import JobDocument, JobList
 from pixmill_api.service import job_documents
+from pixmill_api.service.places import destination_address, source_address
 from pixmill_api.service.serving import serve_object
 from pixmill_api.service.submission import Submission
 from pixmill_shared.domain.jobs import JobStatus
 from pixmill_shared.domain.json_reader import JsonError
+from pixmill_shared.domain.recipe import Limits
 from pixmill_shared.storage.directory import DirectoryStore
 
 router = make_router("jobs")
@@ -34,10 +36,17 @@ router = make_router("jobs")
     openapi_extra={"requestBody": JOB_BODY},
 )
 async def create_job(request: Request, context: Shared, caller: Asking) -> JSONResponse:
-    """One source, and a recipe of up to 20 outputs that are made from one decode."""
-    body, recipe = read_job(await read_json(request, context.settings.max_body_bytes))
+    """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode."""
+    limits = Limits(max_outputs=context.settings.max_outputs)
+    body, recipe = read_job(await read_json(request, context.settings.max_body_bytes), limits)
     source = body.source
-    submission = Submission(caller, recipe, body, request_id_of(request), url=source.url, upload_id=source.upload_id)
+    submission = Submission(
+        *(caller, recipe, body, request_id_of(request)),
+        url=source.url,
+        upload_id=source.upload_id,
+        key=source_address(context, source.key),
+        destination=destination_address(context, body.destination, recipe),
+    )
     return await accept(context, submission)
 
 

@@ -71,6 +71,7 @@ def job_document(
         "priority": _PRIORITIES[job.priority],
         "progress": job.progress,
         "source": job.source,
+        "destination": job.destination,
         "outputs": outputs,
         "result": outputs[0] if outputs else None,
         # Between two tries the row holds the last error; the job has not failed.

@@ -23,7 +23,9 @@ from pixmill_shared.repositories import jobs, uploads
 
 @dataclass(frozen=True)
 class Submission:
-    """A checked request. The source is one of: a URL, an upload's id, or bytes that came with the request."""
+    """A checked request. The source is one of: a URL, an upload's id, the address of an object, or bytes that came with
+    the request.
+    """
 
     caller: Caller
     recipe: Recipe
@@ -31,6 +33,8 @@ class Submission:
     request_id: str
     url: str | None = None
     upload_id: uuid.UUID | None = None
+    key: str | None = None
+    destination: str | None = None
     attached: StoredUpload | None = None
 
 
@@ -58,7 +62,7 @@ def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
         stage=Stage.RENDER if upload else Stage.FETCH,
         queue=RENDER_QUEUES[options.priority] if upload else QueueName.FETCH,
         priority=options.priority.rank,
-        source=_source(upload) if upload else {"url": submission.url},
+        source=_source(submission, upload),
         source_key=upload.key if upload else None,
         source_sha256=upload.sha256 if upload else None,
         recipe=with_digests(session, project, submission.recipe).canonical(),
@@ -66,6 +70,7 @@ def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
         metadata=options.metadata or {},
         webhook_url=options.webhook_url,
         request_id=submission.request_id,
+        destination=submission.destination,
     )
 
 
@@ -83,7 +88,9 @@ def _upload(session: Session, submission: Submission) -> Upload | None:
     return found
 
 
-def _source(upload: Upload) -> dict[str, Any]:
+def _source(submission: Submission, upload: Upload | None) -> dict[str, Any]:
+    if upload is None:
+        return {"key": submission.key} if submission.key else {"url": submission.url}
     return {"upload_id": str(upload.id), "bytes": upload.bytes, "sha256": upload.sha256}
 
 
@@ -96,6 +103,7 @@ def _shown(job_id: uuid.UUID, new: jobs.NewJob, place: job_views.Place | None) -
         priority=new.priority,
         progress=0,
         source=new.source,
+        destination=new.destination,
         attempts=0,
         job_metadata=new.metadata,
         created_at=place.created_at if place else None,

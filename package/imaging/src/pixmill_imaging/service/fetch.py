@@ -1,8 +1,9 @@
-"""Download the source of a job into the storage, in constant memory, and queue the job for rendering."""
+"""Copy the source of a job into pixmill's storage, in constant memory, and queue the job for rendering."""
 
 import hashlib
 from collections.abc import Iterator
 
+from pixmill_imaging.service.origins import opened
 from pixmill_shared.contract.queues import RENDER_QUEUES, Priority
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.jobs import Stage
@@ -10,6 +11,7 @@ from pixmill_shared.egress import EgressClient
 from pixmill_shared.repositories import jobs
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.storage import ObjectStore
+from pixmill_shared.storage.places import Places
 
 FETCHED = 30
 """Progress in percent of a job whose source is there."""
@@ -34,16 +36,19 @@ class _Tally:
 
 
 def fetch(
-    job: jobs.ClaimedJob, database: Database, store: ObjectStore, egress: EgressClient, settings: EgressSettings
+    job: jobs.ClaimedJob,
+    database: Database,
+    store: ObjectStore,
+    egress: EgressClient,
+    settings: EgressSettings,
+    sources: Places | None = None,
 ) -> None:
     """Raises the errors of ``egress`` and ``storage``; what was stored for a lost claim is removed again."""
     # The fence makes the name unique to this claim: two at once cannot write the same object.
     key = f"sources/{job.id}/{job.fence}"
     tally = _Tally()
-    with egress.download(
-        job.source["url"], max_bytes=settings.max_source_bytes, deadline=settings.fetch_timeout
-    ) as download:
-        store.put_stream(key, tally.passing(download.chunks), "application/octet-stream")
+    with opened(job.source, egress, sources, settings) as chunks:
+        store.put_stream(key, tally.passing(chunks), "application/octet-stream")
     with database.session_scope() as session:
         advanced = jobs.advance(
             session,

@@ -1,55 +1,146 @@
 """The render stage of a job: what exists is linked, the rest is made and stored, then one transaction ends it."""
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from pixmill_imaging.domain.rendition import rendition_key
-from pixmill_imaging.service.assets import Assets, fonts_of, uploads_of
+from pixmill_imaging.service.assets import Assets, uploads_of
+from pixmill_imaging.service.copies import Copies
+from pixmill_imaging.service.holding import Held, Row, hold
+from pixmill_imaging.service.planning import Planned, plan_outputs
 from pixmill_imaging.service.render import Rendered, Rendering, render
 from pixmill_imaging.wiring import Engine
+from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
-from pixmill_shared.domain.recipe import Output, Recipe, parse_recipe, recipe_hash
+from pixmill_shared.domain.recipe import TAKEN, Recipe, parse_recipe
+from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.repositories import jobs, renditions
 from pixmill_shared.storage import ObjectNotFound, ObjectStore
+from pixmill_shared.storage.places import Places
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """An output of the recipe and the address of its rendition."""
-
-    position: int
-    output: Output
-    hash: str
-    key: str
-
-
-def render_and_finish(job: jobs.ClaimedJob, database: Database, store: ObjectStore, engine: Engine) -> None:
+def render_and_finish(
+    job: jobs.ClaimedJob, database: Database, store: ObjectStore, engine: Engine, destinations: Places | None = None
+) -> None:
     """Raises PermanentError for bytes that are no picture, TransientError while the storage is away.
 
+    A job whose renditions all exist reads no source. One that needs what another job is making gives its claim back.
     Objects that no row came to name (a lost claim, an error half-way) are removed again.
     """
-    recipe = parse_recipe(job.recipe)
-    assets = Assets(uploads_of(job, database, store), engine.loader, engine.limits, engine.fonts)
-    rendering = render(_bytes_of(job, store), recipe, engine.loader, engine.limits, assets)
-    plan = _plan(recipe, rendering.source.sha256, engine)
-    with database.session_scope() as session:
-        known = renditions.find(session, [planned.key for planned in plan])
-    missing = {key: row["storage_key"] for key, row in known.items() if not store.exists(row["storage_key"])}
-    linked = [_linked(p, known[p.key]) for p in plan if p.key in known and p.key not in missing]
-    written: list[str] = []
+    work = _Work(job, database, store, engine, Copies(job, store, destinations))
+    plan = plan_outputs(work.recipe, work.source_sha256, engine)
+    held = hold(job, database, store, {planned.key for planned in plan})
+    if held is None:
+        return
     try:
-        made = _make(rendering, [p for p in plan if p.key not in known or p.key in missing], missing, store, written)
+        found, made = work.make(plan, held)
+        rows = [work.output(planned, held, made) for planned in plan]
     except BaseException:
-        _remove(store, written)
+        _remove(store, work.written)
         raise
-    rows = [*linked, *({**row, "engine": engine.name} for row in made)]
+    _finish(work, found, rows)
+
+
+@dataclass
+class _Work:
+    """One claim; ``written`` are the names of the objects that it stored, or was about to."""
+
+    job: jobs.ClaimedJob
+    database: Database
+    store: ObjectStore
+    engine: Engine
+    copies: Copies
+    written: list[str] = field(default_factory=list)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return parse_recipe(self.job.recipe, TAKEN)
+
+    @cached_property
+    def source(self) -> bytes:
+        if self.job.source_key is None:
+            raise ObjectNotFound
+        return self.store.get(self.job.source_key)
+
+    @cached_property
+    def source_sha256(self) -> str:
+        return self.job.source_sha256 or hashlib.sha256(self.source).hexdigest()
+
+    def make(self, plan: list[Planned], held: Held) -> tuple[Row, dict[str, Row]]:
+        """What the job shows of its source, and by key the rows of what did not exist."""
+        missing = [planned for planned in plan if planned.key not in held.rows]
+        facts = next((row["source_facts"] for row in held.rows.values() if row["source_facts"]), None)
+        if facts is not None and not missing:
+            return facts, {}
+        rendering = self._opened()
+        return _found(rendering), self._made(rendering, missing, held)
+
+    def output(self, planned: Planned, held: Held, made: dict[str, Row]) -> Row:
+        """The row that links a rendition, new or known, once the output is at the job's destination too."""
+        cached = planned.key in held.rows
+        row = held.rows[planned.key] if cached else made[planned.key]
+        return {
+            **row,
+            "id": str(row["id"]),
+            "name": planned.output.name,
+            "position": planned.position,
+            "cached": cached,
+            "copied_to": self.copies.address(planned.output, row),
+        }
+
+    def _opened(self) -> Rendering:
+        assets = Assets(
+            uploads_of(self.job, self.database, self.store), self.engine.loader, self.engine.limits, self.engine.fonts
+        )
+        rendering = render(self.source, self.recipe, self.engine.loader, self.engine.limits, assets)
+        if rendering.source.sha256 != self.source_sha256:
+            # Under the digest's address they would be served to whoever asks for the right ones.
+            raise PermanentError(
+                ErrorCode.SOURCE_NOT_FOUND, "The stored bytes of the source are not those that came in."
+            )
+        return rendering
+
+    def _made(self, rendering: Rendering, missing: list[Planned], held: Held) -> dict[str, Row]:
+        """Store each output as soon as it is made; its name goes to ``written`` first."""
+        # Of outputs that differ by name only, the first is made.
+        first = {planned.key: planned for planned in reversed(missing)}
+        by_name = {planned.output.name: planned for planned in first.values()}
+        rows: dict[str, Row] = {}
+        for rendered in rendering.outputs(by_name):
+            planned, rendition_id = by_name[rendered.name], new_id()
+            # The name ends in an id of its own, so that a late delete can only ever hit this very object.
+            key = f"renditions/{planned.key[:2]}/{planned.key}/{rendition_id}.{rendered.extension}"
+            self.written.append(key)
+            self.store.put(key, rendered.data, rendered.media_type)
+            rows[planned.key] = {
+                "id": rendition_id,
+                "storage_key": key,
+                "replaces": held.gone.get(planned.key),
+                "engine": self.engine.name,
+                **_described(planned, rendered),
+            }
+            for output in (other.output for other in missing if other.key == planned.key):
+                self.copies.put(output, rows[planned.key], rendered.data)
+        return rows
+
+
+def _finish(work: _Work, found: Row, rows: list[Row]) -> None:
+    linked = {row["id"] for row in rows if row["cached"]}
+    kept: Iterable[str] | None = None
     # If this commit is cut off, nobody knows whether it took place: the objects stay, and a sweep of objects
     # without a row decides later.
-    with database.session_scope() as session:
-        kept = jobs.complete(session, job, found=_found(rendering), sha256=rendering.source.sha256, made=rows)
-    _remove(store, set(written) - set(kept or []))
+    with work.database.session_scope() as session:
+        still_there = renditions.lock(session, linked)
+        if still_there:
+            kept = jobs.complete(session, work.job, found=found, sha256=work.source_sha256, made=rows)
+    _remove(work.store, set(work.written) - set(kept or []))
+    if not still_there:
+        raise TransientError(
+            ErrorCode.STORAGE_UNAVAILABLE, "An output that existed was removed meanwhile; pixmill tries again."
+        )
 
 
 def _remove(store: ObjectStore, keys: Iterable[str]) -> None:
@@ -57,51 +148,8 @@ def _remove(store: ObjectStore, keys: Iterable[str]) -> None:
         store.delete(key)
 
 
-def _bytes_of(job: jobs.ClaimedJob, store: ObjectStore) -> bytes:
-    if job.source_key is None:
-        raise ObjectNotFound
-    return store.get(job.source_key)
-
-
-def _plan(recipe: Recipe, source_sha256: str, engine: Engine) -> list[_Planned]:
-    hashes = [recipe_hash(output) for output in recipe.outputs]
-    return [
-        _Planned(
-            *(position, output, digest),
-            rendition_key(source_sha256, digest, engine.name + fonts_of(output, engine.fonts)),
-        )
-        for position, (output, digest) in enumerate(zip(recipe.outputs, hashes, strict=True))
-    ]
-
-
-def _make(
-    rendering: Rendering, plan: list[_Planned], missing: dict[str, str], store: ObjectStore, written: list[str]
-) -> list[dict[str, Any]]:
-    """Store each output as soon as it is made; its name goes to ``written`` first."""
-    by_name = {planned.output.name: planned for planned in plan}
-    rows = []
-    for rendered in rendering.outputs(by_name):
-        planned, rendition_id = by_name[rendered.name], new_id()
-        # The name ends in the row's id, so that a late delete can only ever hit this very object.
-        key = f"renditions/{planned.key[:2]}/{planned.key}/{rendition_id}.{rendered.extension}"
-        written.append(key)
-        store.put(key, rendered.data, rendered.media_type)
-        rows.append(
-            {
-                "id": str(rendition_id),
-                "storage_key": key,
-                "replaces": missing.get(planned.key),
-                **_made(planned, rendered),
-            }
-        )
-    return rows
-
-
-def _made(planned: _Planned, rendered: Rendered) -> dict[str, Any]:
+def _described(planned: Planned, rendered: Rendered) -> Row:
     return {
-        "name": rendered.name,
-        "position": planned.position,
-        "cached": False,
         "key": planned.key,
         "recipe_hash": planned.hash,
         "format": rendered.format,
@@ -113,18 +161,6 @@ def _made(planned: _Planned, rendered: Rendered) -> dict[str, Any]:
         "thumbhash": rendered.thumbhash,
         "dominant_color": rendered.dominant_color,
         "frames": rendered.frames,
-    }
-
-
-def _linked(planned: _Planned, row: dict[str, Any]) -> dict[str, Any]:
-    """An output that links what exists; its id is used only if the row was deleted since."""
-    return {
-        **row,
-        "id": str(new_id()),
-        "name": planned.output.name,
-        "position": planned.position,
-        "cached": True,
-        "replaces": None,
     }
 
 

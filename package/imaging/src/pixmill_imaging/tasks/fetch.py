@@ -1,4 +1,4 @@
-"""From a URL to stored bytes."""
+"""From a URL, or a key in the user's own storage, to stored bytes."""
 
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.tasks import TaskName
@@ -18,5 +18,5 @@ def fetch_source(job_id: str) -> None:
     lease = settings.fetch_timeout + 30
     run_stage(
         *(clients, job_id, Stage.FETCH, TaskName.FETCH_SOURCE, lease),
-        lambda job: fetch(job, clients.database, clients.store, clients.egress, settings),
+        lambda job: fetch(job, clients.database, clients.store, clients.egress, settings, clients.sources),
     )

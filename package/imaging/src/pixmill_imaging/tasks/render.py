@@ -16,5 +16,5 @@ def render_job(job_id: str) -> None:
     clients = runtime()
     run_stage(
         *(clients, job_id, Stage.RENDER, TaskName.RENDER_JOB, clients.work.lease),
-        lambda job: render_and_finish(job, clients.database, clients.store, engine()),
+        lambda job: render_and_finish(job, clients.database, clients.store, engine(), clients.destinations),
     )

@@ -76,11 +76,21 @@ class Job(WorkColumns, Base):
     source_key: Mapped[str | None]
     source_sha256: Mapped[str | None]
     recipe: Mapped[dict[str, Any]]
+    #: Where outputs are copied to, as ``s3://bucket/prefix``.
+    destination: Mapped[str | None]
+    #: The key of a rendition that another job is making; see ``repositories/reservations.py``.
+    waits_for: Mapped[str | None]
     job_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'"))
     webhook_url: Mapped[str | None]
     request_id: Mapped[str | None]
     progress: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
     sequence: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index, ...]:
+        waiting = Index("ix_jobs_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL"))
+        return (*super().__table_args__, waiting)
 
 
 class Upload(Base):
@@ -120,7 +130,19 @@ class Rendition(Base):
     #: ``#rrggbb``; none where nothing can be seen.
     dominant_color: Mapped[str | None]
     frames: Mapped[int] = mapped_column(server_default=text("1"))
+    #: What a job shows of its source, so that one that only links need not look at the bytes.
+    source_facts: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+
+
+class RenditionReservation(Base):
+    """A rendition that a job is making. The lease is that of the job's claim: a dead maker's is taken over."""
+
+    __tablename__ = "rendition_reservations"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    lease_until: Mapped[datetime.datetime]
 
 
 class Output(Base):
@@ -133,6 +155,8 @@ class Output(Base):
     position: Mapped[int] = mapped_column(SmallInteger)
     rendition_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("renditions.id"), index=True)
     cached: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: Of the copy at the job's destination: the whole address, as ``s3://bucket/prefix/key``.
+    storage_key: Mapped[str | None]
 
 
 class JobEvent(Base):

@@ -16,9 +16,14 @@ from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.jobs import JobStatus, Stage
+from pixmill_shared.repositories import reservations
+from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
 
 WORK: Final = WorkTable("jobs", stage="w.stage")
+
+LONGEST_WAIT: Final = 10.0
+"""Seconds until a job that waits for another one looks by itself."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,9 @@ class ClaimedJob:
     attempts: int
     source: dict[str, Any]
     source_key: str | None
+    source_sha256: str | None
     recipe: dict[str, Any]
+    destination: str | None
     priority: int
     request_id: str | None
 
@@ -40,26 +47,13 @@ _INSERT = Prepared(
     f"""
     WITH job AS (
       INSERT INTO jobs (id, project, kind, stage, queue, priority, api_key_id, source, source_key, source_sha256,
-                        recipe, metadata, webhook_url, request_id)
-      VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at
+                        recipe, metadata, webhook_url, request_id, destination)
+      VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING created_at
     )
     SELECT created_at, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """,
-    *(
-        "uuid",
-        "text",
-        "text",
-        "text",
-        "smallint",
-        "uuid",
-        "jsonb",
-        "text",
-        "text",
-        "jsonb",
-        "jsonb",
-        "text",
-        "text",
-    ),
+    *("uuid", "text", "text", "text", "smallint", "uuid", "jsonb"),
+    *("text", "text", "jsonb", "jsonb", "text", "text", "text"),
 )
 
 _CLAIM = Prepared(
@@ -67,9 +61,11 @@ _CLAIM = Prepared(
     UPDATE jobs
     SET status = 'processing', fence = fence + 1, attempts = attempts + 1, claimed_by = $3,
         lease_until = clock_timestamp() + make_interval(secs => $4),
-        started_at = coalesce(started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
+        started_at = coalesce(started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0,
+        waits_for = NULL
     WHERE id = $1 AND stage = $2 AND status = 'queued' AND run_at IS NULL
-    RETURNING id, project, fence, attempts, source, source_key, recipe, priority, request_id
+    RETURNING id, project, fence, attempts, source, source_key, source_sha256, recipe, destination, priority,
+              request_id
     """,
     *("uuid", "text", "text", "double precision"),
 )
@@ -88,13 +84,30 @@ _ADVANCE = Prepared(
 )
 
 _RETRY = Prepared(
-    """
-    UPDATE jobs
-    SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4,
-        lease_until = NULL, claimed_by = NULL
-    WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    f"""
+    WITH job AS (
+      UPDATE jobs
+      SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4,
+          lease_until = NULL, claimed_by = NULL
+      WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    ),
+    {RELEASED}
+    SELECT id, (SELECT array_agg(key) FROM released) AS released FROM job
     """,
     *("uuid", "bigint", "double precision", "jsonb"),
+)
+
+# A claim that was given back was no attempt. Whoever drops the reservation wakes the job; that it is due with the
+# holder's lease, and now and then before, is for a holder that is gone without a word.
+_WAIT = Prepared(
+    """
+    UPDATE jobs
+    SET status = 'queued', waits_for = $3, attempts = greatest(attempts - 1, 0), lease_until = NULL, claimed_by = NULL,
+        run_at = least(clock_timestamp() + make_interval(secs => $4),
+                       (SELECT lease_until FROM rendition_reservations WHERE key = $3))
+    WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    """,
+    *("uuid", "bigint", "text", "double precision"),
 )
 
 # The clauses of every terminal statement: the job's event, and the webhook that tells of it, in one transaction.
@@ -120,29 +133,32 @@ _COMPLETE = Prepared(
       WHERE id = $1 AND fence = $2 AND status = 'processing'
       RETURNING id, project, sequence, api_key_id, webhook_url
     ),
+    {RELEASED},
     made AS (
-      SELECT m.* FROM job, jsonb_to_recordset($8) AS m(
+      SELECT m.* FROM job, (SELECT count(*) FROM released) AS first, jsonb_to_recordset($8) AS m(
         name text, position smallint, cached boolean, id uuid, key text, storage_key text, recipe_hash text,
         engine text, format text, media_type text, width int, height int, bytes bigint, sha256 text, replaces text,
-        thumbhash text, dominant_color text, frames int)
+        thumbhash text, dominant_color text, frames int, copied_to text)
     ),
     rendition AS (
       INSERT INTO renditions (id, key, storage_key, source_sha256, recipe_hash, engine, format, media_type,
-                              width, height, bytes, sha256, thumbhash, dominant_color, frames)
+                              width, height, bytes, sha256, thumbhash, dominant_color, frames, source_facts)
       SELECT DISTINCT ON (key) id, key, storage_key, $7, recipe_hash, engine, format, media_type,
-             width, height, bytes, sha256, thumbhash, dominant_color, frames FROM made ORDER BY key, position
+             width, height, bytes, sha256, thumbhash, dominant_color, frames, $6
+      FROM made WHERE NOT cached ORDER BY key, position
       ON CONFLICT (key) DO UPDATE SET storage_key =
         CASE WHEN renditions.storage_key IN (SELECT replaces FROM made) THEN excluded.storage_key
              ELSE renditions.storage_key END
       RETURNING id, key, storage_key
     ),
     linked AS (
-      INSERT INTO outputs (job_id, name, position, rendition_id, cached)
-      SELECT job.id, made.name, made.position, rendition.id, made.cached
-      FROM job, made JOIN rendition USING (key) RETURNING name
+      INSERT INTO outputs (job_id, name, position, rendition_id, cached, storage_key)
+      SELECT job.id, made.name, made.position, coalesce(rendition.id, made.id), made.cached, made.copied_to
+      FROM job, made LEFT JOIN rendition USING (key) RETURNING name
     ),
     {_EVENT_AND_DELIVERY}
     SELECT job.id, (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept,
+           (SELECT array_agg(key) FROM released) AS released,
            (SELECT count(*) FROM linked) AS outputs, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """,
     *("uuid", "bigint", "uuid", "text", "uuid", "jsonb", "text", "jsonb"),
@@ -154,12 +170,13 @@ def _ending(status: JobStatus, guard: str) -> str:
     WITH job AS (
       UPDATE jobs
       SET status = '{status}', stage = NULL, finished_at = clock_timestamp(), lease_until = NULL, run_at = NULL,
-          dispatched_at = NULL, error = $6, sequence = sequence + 1
+          dispatched_at = NULL, waits_for = NULL, error = $6, sequence = sequence + 1
       WHERE id = $1 AND {guard}
       RETURNING id, project, sequence, api_key_id, webhook_url, attempts
     ),
+    {RELEASED},
     {_EVENT_AND_DELIVERY}
-    SELECT job.id, job.project, job.attempts, pg_notify('{WAKE_CHANNEL}', '') FROM job
+    SELECT job.id, (SELECT array_agg(key) FROM released) AS released, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """
 
 
@@ -185,6 +202,7 @@ class NewJob:
     metadata: dict[str, Any] | None = None
     webhook_url: str | None = None
     request_id: str | None = None
+    destination: str | None = None
 
 
 def insert(session: Session, job: NewJob) -> uuid.UUID:
@@ -202,7 +220,7 @@ def insert(session: Session, job: NewJob) -> uuid.UUID:
             job.source,
             job.source_key,
         ),
-        *(job.source_sha256, job.recipe, job.metadata or {}, job.webhook_url, job.request_id),
+        *(job.source_sha256, job.recipe, job.metadata or {}, job.webhook_url, job.request_id, job.destination),
     )
     return job_id
 
@@ -230,7 +248,16 @@ def advance(
 
 def retry(session: Session, job: ClaimedJob, delay: float, error: dict[str, Any]) -> bool:
     """End the claim and run the stage again after ``delay`` seconds. False: the claim was lost."""
-    return bool(_RETRY.run(session, job.id, job.fence, delay, error))
+    return _ended(session, _RETRY.run(session, job.id, job.fence, delay, error))
+
+
+def wait(session: Session, job: ClaimedJob, key: str) -> bool:
+    """Give the claim back until nobody makes the rendition ``key`` any more. False: the claim was lost."""
+    if not _WAIT.run(session, job.id, job.fence, key, LONGEST_WAIT):
+        return False
+    if not reservations.is_held(session, key, by_other_than=job.id):
+        reservations.wake(session, [key])
+    return True
 
 
 def complete(
@@ -238,8 +265,9 @@ def complete(
 ) -> list[str] | None:
     """Job, renditions, outputs, event and delivery in one statement.
 
-    Returns the storage keys that the renditions have now (another job may have made one first), or None if the
-    claim was lost: then nothing was written.
+    A row of ``made`` that is ``cached`` links the rendition ``id``, which the session has locked. Returns the storage
+    keys that the other renditions have now (another job may have made one first), or None if the claim was lost: then
+    nothing was written.
     """
     rows = _COMPLETE.run(
         session,
@@ -254,9 +282,16 @@ def complete(
             json.dumps(list(made)),
         ),
     )
-    return list(rows[0]["kept"] or []) if rows else None
+    return list(rows[0]["kept"] or []) if _ended(session, rows) else None
 
 
 def fail(session: Session, job_id: uuid.UUID, fence: int, error: dict[str, Any]) -> bool:
     """Terminal, with event and delivery. False: the claim was lost."""
-    return bool(_FAIL.run(session, job_id, fence, new_id(), EventType.JOB_FAILED, new_id(), error))
+    return _ended(session, _FAIL.run(session, job_id, fence, new_id(), EventType.JOB_FAILED, new_id(), error))
+
+
+def _ended(session: Session, rows: list[dict[str, Any]]) -> bool:
+    """Did the statement end the claim? Then those are due who waited for what the job had reserved."""
+    if rows:
+        reservations.wake(session, rows[0]["released"] or [])
+    return bool(rows)

@@ -39,4 +39,5 @@ def _describe(
         "thumbhash": rendition.thumbhash,
         "dominant_color": rendition.dominant_color,
         "cached": output.cached,
+        "storage_key": output.storage_key,
     }

@@ -4,7 +4,7 @@ JSON (``parsing``).
 
 from pixmill_shared.domain.recipe.colour import TRANSPARENT, WHITE, Colour
 from pixmill_shared.domain.recipe.gravity import Anchor, Focus, Gravity, Smart
-from pixmill_shared.domain.recipe.limits import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS, Limits
+from pixmill_shared.domain.recipe.limits import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS, TAKEN, Limits
 from pixmill_shared.domain.recipe.model import (
     DEFAULT_MIN_SSIM,
     PROCESS_OUTPUT,
@@ -16,6 +16,7 @@ from pixmill_shared.domain.recipe.model import (
     default_quality,
     recipe_hash,
 )
+from pixmill_shared.domain.recipe.naming import DEFAULT_KEY, OutputNames, longest_key, output_key
 from pixmill_shared.domain.recipe.operations import (
     DEFAULT_FONT,
     FILTERS,
@@ -49,6 +50,7 @@ from pixmill_shared.domain.recipe.schema import RECIPE_SCHEMA
 
 __all__ = [
     "DEFAULT_FONT",
+    "DEFAULT_KEY",
     "DEFAULT_MIN_SSIM",
     "FILTERS",
     "MAX_DIMENSION",
@@ -57,6 +59,7 @@ __all__ = [
     "OPERATIONS",
     "PROCESS_OUTPUT",
     "RECIPE_SCHEMA",
+    "TAKEN",
     "TRANSPARENT",
     "WHITE",
     "Anchor",
@@ -81,6 +84,7 @@ __all__ = [
     "Operation",
     "Output",
     "OutputFormat",
+    "OutputNames",
     "Recipe",
     "RecipeError",
     "Resize",
@@ -95,6 +99,8 @@ __all__ = [
     "Trim",
     "Watermark",
     "default_quality",
+    "longest_key",
+    "output_key",
     "parse_recipe",
     "process_recipe",
     "recipe_hash",

@@ -64,7 +64,8 @@ class Output:
 
     ``max_bytes`` lowers the quality as far as it must. ``formats`` and ``min_ssim`` (from 0 to 1) go with the format
     ``auto``; no formats means those that suit the picture. ``lossless`` goes with webp, and with png, which always is.
-    ``animated`` keeps an animation where the format can hold one; else it is the first frame.
+    ``animated`` keeps an animation where the format can hold one; else it is the first frame. ``key`` is a template for
+    the name of the copy at the job's destination.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Output:
     lossless: bool = False
     effort: Effort = Effort.FAST
     animated: bool = True
+    key: str | None = None
 
     def canonical(self) -> dict[str, object]:
         """What came later than the first recipes is there only if it says something: their hashes stay."""
@@ -89,6 +91,7 @@ class Output:
             "lossless": self.lossless or None,
             "effort": None if self.effort is Effort.FAST else str(self.effort),
             "animated": None if self.animated else False,
+            "key": self.key,
         }
         return {
             "name": self.name,
@@ -109,9 +112,9 @@ class Recipe:
 
 
 def recipe_hash(output: Output) -> str:
-    """sha256 in hex of what decides the bytes of one output: its canonical form without its name, and without where the
-    bytes of a watermark came from.
+    """sha256 in hex of what decides the bytes of one output: its canonical form without its names, and without where
+    the bytes of a watermark came from.
     """
-    parts = {key: value for key, value in output.canonical().items() if key != "name"}
+    parts = {key: value for key, value in output.canonical().items() if key not in ("name", "key")}
     parts["operations"] = [decisive(operation) for operation in output.operations]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -11,6 +11,7 @@ from pixmill_shared.domain.recipe.model import (
     OutputFormat,
     default_quality,
 )
+from pixmill_shared.domain.recipe.naming import KEY_SCHEMA, read_key
 from pixmill_shared.domain.recipe.operations import Operation
 
 _REAL_FORMATS: Final = [f for f in OutputFormat if f not in (OutputFormat.SOURCE, OutputFormat.AUTO)]
@@ -47,6 +48,7 @@ OUTPUT_SCHEMA: Final[dict[str, Any]] = {
         "default": True,
     },
     "metadata": {"enum": list(MetadataPolicy), "default": "strip"},
+    "key": KEY_SCHEMA,
 }
 
 
@@ -66,6 +68,7 @@ def read_output(fields: Fields, name: str, operations: tuple[Operation, ...]) ->
         effort=fields.choice("effort", Effort.FAST),
         # A JPEG never moves: both ways to ask for one are one recipe.
         animated=fields.boolean("animated", True) or output_format is OutputFormat.JPEG,
+        key=read_key(fields, name),
     )
 
 

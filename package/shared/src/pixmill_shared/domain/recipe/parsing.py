@@ -11,6 +11,7 @@ from pixmill_shared.domain.recipe.model import (
     Output,
     Recipe,
 )
+from pixmill_shared.domain.recipe.naming import colliding
 from pixmill_shared.domain.recipe.operations import FILTERS, OPERATIONS, Operation, Resize
 from pixmill_shared.domain.recipe.output import OUTPUT_SCHEMA, read_output
 from pixmill_shared.errors import PixmillError
@@ -60,6 +61,7 @@ class _RecipeReader:
         )
         outputs = [self._output(item, join_pointer("/outputs", i)) for i, item in enumerate(items or [])]
         self._refuse_doubled_names(outputs)
+        self._refuse_doubled_keys(outputs)
         self._raise_if_wrong()
         return Recipe(tuple(output for output in outputs if output))
 
@@ -99,6 +101,13 @@ class _RecipeReader:
         for i, output in enumerate(outputs):
             if output and output.name and first.setdefault(output.name, i) != i:
                 self._json.fail(f"/outputs/{i}/name", f"is the name of output {first[output.name]} as well")
+
+    def _refuse_doubled_keys(self, outputs: list[Output | None]) -> None:
+        read = [output for output in outputs if output]
+        if len(read) < len(outputs) or self._json.errors:
+            return
+        for later, earlier in colliding(read):
+            self._json.fail(f"/outputs/{later}/key", f"may name the file of output {earlier} too, or one below it")
 
     def _operations(self, value: object, at: str) -> tuple[Operation, ...]:
         items = self._json.items(value, at, 0, self._limits.max_operations) or []

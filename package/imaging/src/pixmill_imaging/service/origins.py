@@ -1,0 +1,48 @@
+"""Where a job's source is: a URL in the world, or a key in storage of the user's own."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pixmill_shared.contract.codes import ErrorCode
+from pixmill_shared.domain.places import Place
+from pixmill_shared.egress import EgressClient
+from pixmill_shared.errors import PermanentError, TransientError
+from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.storage import ObjectNotFound
+from pixmill_shared.storage.places import Places
+
+
+@contextmanager
+def opened(
+    source: dict[str, Any], egress: EgressClient, places: Places | None, settings: EgressSettings
+) -> Iterator[Iterator[bytes]]:
+    """The source's bytes in chunks, within the limits on bytes and seconds. Raises the errors of ``egress`` and
+    ``storage``, here or from the chunks.
+    """
+    if "key" in source:
+        yield _object(Place.parse(source["key"]), places, settings)
+        return
+    most, seconds = settings.max_source_bytes, settings.fetch_timeout
+    with egress.download(source["url"], max_bytes=most, deadline=seconds) as download:
+        yield download.chunks
+
+
+def _object(place: Place, places: Places | None, settings: EgressSettings) -> Iterator[bytes]:
+    until = time.monotonic() + settings.fetch_timeout
+    if places is None:
+        raise TransientError(ErrorCode.STORAGE_UNAVAILABLE, "This worker does not read from storage of users.")
+    store, key = places.find(place)
+    try:
+        size = store.head(key).size
+        if size > settings.max_source_bytes:
+            limit = f"{settings.max_source_bytes:,}"
+            raise PermanentError(ErrorCode.TOO_LARGE, f"The object {place} has {size:,} bytes; the limit is {limit}.")
+        # A store has a time-out a request; a large object takes several.
+        for chunk in store.stream(key, 0, size):
+            if time.monotonic() > until:
+                raise TransientError(ErrorCode.SOURCE_TIMEOUT, f"Reading {place} took too long.")
+            yield chunk
+    except ObjectNotFound as error:
+        raise PermanentError(ErrorCode.SOURCE_NOT_FOUND, f"There is no object {place}.") from error
