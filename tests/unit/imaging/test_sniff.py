@@ -19,6 +19,7 @@ from pixmill_shared.errors import PermanentError
         (b"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avifmiaf", SourceFormat.AVIF),
         (b"II*\x00\x08\x00\x00\x00", SourceFormat.TIFF),
         (b"MM\x00*\x00\x00\x00\x08", SourceFormat.TIFF),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", SourceFormat.HEIC),
         (b"BM" + bytes(12) + b"\x28\x00\x00\x00", SourceFormat.BMP),
     ],
 )
@@ -36,7 +37,6 @@ def test_format_is_recognised(head, source_format):
         (b"  <svg width='1'/>", "SVG"),
         (b"%PDF-1.7\n%\xe2", "PDF"),
         (b"<!DOCTYPE html><html>", "web page"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "HEIC"),
         (b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00isommp42", "not in a format"),
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "not in a format"),
         (b"\x7fELF\x02\x01\x01\x00", "not in a format"),

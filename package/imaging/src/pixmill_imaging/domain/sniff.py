@@ -4,6 +4,7 @@ import codecs
 from enum import StrEnum
 from typing import Final
 
+from pixmill_imaging.domain.jpeg import unread_coding
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.errors import PermanentError
 
@@ -18,6 +19,8 @@ class SourceFormat(StrEnum):
     GIF = "gif"
     TIFF = "tiff"
     BMP = "bmp"
+    #: With the extra ``heif`` only.
+    HEIC = "heic"
 
 
 _MAGIC: Final = (
@@ -40,7 +43,15 @@ def sniff(data: bytes) -> SourceFormat:
     found = _recognise(data)
     if found is None:
         raise PermanentError(ErrorCode.UNSUPPORTED_FORMAT, _refusal(data))
+    coding = unread_coding(data) if found is SourceFormat.JPEG else None
+    if coding is not None:
+        raise without_decoder(f"JPEG that {coding}")
     return found
+
+
+def without_decoder(words: str) -> PermanentError:
+    """The error for a format that is known, and whose decoder is not installed."""
+    return PermanentError(ErrorCode.UNSUPPORTED_FORMAT, f"The source is a {words}, which is not decoded here. {_TAKEN}")
 
 
 def _recognise(data: bytes) -> SourceFormat | None:
@@ -51,7 +62,9 @@ def _recognise(data: bytes) -> SourceFormat | None:
         return SourceFormat.WEBP
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return SourceFormat.BMP
-    return SourceFormat.AVIF if _has_brand(data, _AVIF_BRANDS) else None
+    if _has_brand(data, _AVIF_BRANDS):
+        return SourceFormat.AVIF
+    return SourceFormat.HEIC if _has_brand(data, _HEIC_BRANDS) else None
 
 
 def _has_brand(data: bytes, brands: tuple[bytes, ...]) -> bool:
@@ -70,7 +83,6 @@ def _refusal(data: bytes) -> str:
     candidates = (
         (_is_svg(head), "The source is an SVG, a document that can hold scripts and links, not pixels."),
         (head.startswith(b"%pdf-"), "The source is a PDF document, not an image."),
-        (_has_brand(data, _HEIC_BRANDS), "The source is a HEIC image, which is not decoded here."),
         (head.startswith((b"<!doctype html", b"<html")), "The source is a web page, not an image."),
         (_is_text(data[:1024]), "The source is text, not an image."),
         (True, "The source is not in a format that is read here."),

@@ -26,10 +26,13 @@ from pixmill_imaging.pillow.animation import animation
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.colour import resizable, to_srgb
 from pixmill_imaging.pillow.decoding import DECODER_ERRORS, decoding
+from pixmill_imaging.pillow.heif import HEIF, plug_in_heif
 from pixmill_imaging.pillow.picture import Picture
 
 #: Pillow's names; an MPO is a JPEG with more pictures behind it, and its first one is read as any JPEG.
-PILLOW_FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat}
+PILLOW_FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat} | {
+    SourceFormat.HEIC: HEIF
+}
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,6 +54,8 @@ class PillowLoader:
 
     def open(self, data: bytes, source_format: SourceFormat) -> "PillowSource":
         """Read the header; see ``domain.loader.Loader``."""
+        if source_format is SourceFormat.HEIC:
+            plug_in_heif()
         with decoding():
             frames = frame_count(data, source_format)
             image = Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[source_format],))
