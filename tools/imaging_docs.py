@@ -118,8 +118,14 @@ def _section(title: str, kind: type[Operation]) -> str:
 def _fields(schema: dict[str, Any]) -> str:
     if not schema:
         return "No fields.\n"
-    rows = [f"| `{name}` | {_kind(field)} | {_default(field)} |\n" for name, field in schema.items()]
-    return "| field | value | default |\n| --- | --- | --- |\n" + "".join(rows)
+    columns = ["field", "value", "default"]
+    if any("description" in field for field in schema.values()):
+        columns.append("meaning")
+    rows = [
+        [f"`{name}`", _kind(field), _default(field), field.get("description", "")][: len(columns)]
+        for name, field in schema.items()
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [columns, ["---"] * len(columns), *rows])
 
 
 def _kind(field: dict[str, Any]) -> str:

@@ -18,15 +18,26 @@ _REAL_FORMATS: Final = [f for f in OutputFormat if f not in (OutputFormat.SOURCE
 _MOST_BYTES: Final = 1_000_000_000
 
 OUTPUT_SCHEMA: Final[dict[str, Any]] = {
-    "format": {"enum": list(OutputFormat), "default": "source"},
+    "format": {
+        "description": "source: the source's if it is one of the others, else jpeg. auto: the one of `formats` that "
+        "takes the fewest bytes at a likeness of `min_ssim`, or the likest if none reaches it",
+        "enum": list(OutputFormat),
+        "default": "source",
+    },
     "formats": {
-        "description": "With format auto: what to choose from",
+        "description": "With format auto: what to choose from. Without: avif, webp, and jpeg, or png where something "
+        "can be seen through, or gif where something moves",
         "type": "array",
         "minItems": 1,
         "uniqueItems": True,
         "items": {"enum": _REAL_FORMATS},
     },
-    "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+    "quality": {
+        "description": "Of jpeg, webp and avif. Without: 80, and 60 for avif",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100,
+    },
     "min_ssim": {
         "description": "With format auto: the least likeness to the picture before it was encoded",
         "type": "number",
@@ -35,19 +46,28 @@ OUTPUT_SCHEMA: Final[dict[str, Any]] = {
         "default": DEFAULT_MIN_SSIM,
     },
     "max_bytes": {
-        "description": "Lower the quality until the file is no larger",
+        "description": "Lower the quality until the file is no larger; the job fails if none is low enough",
         "type": "integer",
         "minimum": 1,
         "maximum": _MOST_BYTES,
     },
     "lossless": {"description": "Of webp; png always is", "type": "boolean", "default": False},
-    "effort": {"enum": list(Effort), "default": "fast"},
+    "effort": {
+        "description": "small: some 5 to 10 % fewer bytes for several times the CPU",
+        "enum": list(Effort),
+        "default": "fast",
+    },
     "animated": {
         "description": "Keep an animation where the format holds one; false: its first frame",
         "type": "boolean",
         "default": True,
     },
-    "metadata": {"enum": list(MetadataPolicy), "default": "strip"},
+    "metadata": {
+        "description": "strip: none is left. keep_copyright: creator, notice, credit and terms, nothing else. keep: "
+        "EXIF, XMP, comment and, from jpeg to jpeg, IPTC, with the place where it was taken, but without thumbnails",
+        "enum": list(MetadataPolicy),
+        "default": "strip",
+    },
     "key": KEY_SCHEMA,
 }
 
