@@ -74,7 +74,7 @@ _WAKE = Prepared(
 
 def reserve(session: Session, job_id: uuid.UUID, fence: int, keys: Collection[str]) -> set[str]:
     """Those of ``keys`` that are the job's now, for as long as its claim; none if the claim was lost."""
-    return {row["key"] for row in _RESERVE.run(session, job_id, fence, sorted(keys))}
+    return {row["key"] for row in _RESERVE.run(session, job_id, fence, sorted(set(keys)))}
 
 
 def drop(session: Session, job_id: uuid.UUID, fence: int) -> None:
