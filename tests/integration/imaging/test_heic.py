@@ -1,6 +1,8 @@
 """HEIC by the extra ``[heif]``: what phones write, through both loaders; without the extra a sentence says so."""
 
+import contextlib
 import io
+import random
 import subprocess
 import sys
 
@@ -98,3 +100,16 @@ def test_without_the_extra_heic_is_refused_by_name(choice):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.startswith("unsupported_format The source is a HEIC image, which is not decoded here. Send JPEG")
+
+
+def test_any_bit_flips_end_in_a_picture_or_a_permanent_error(loader):
+    whole = heic(photo(160, 120))
+    dice = random.Random("HEIC")
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(dice.randint(1, 6)):
+            at = dice.randrange(min(len(damaged), 700)) if dice.random() < 0.5 else dice.randrange(len(damaged))
+            damaged[at] ^= 1 << dice.randrange(8)
+        with contextlib.suppress(PermanentError):
+            _, image = made(bytes(damaged), loader)
+            assert max(image.size) <= 200
