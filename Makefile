@@ -12,7 +12,7 @@ ARGS ?=
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: bench-imaging help install demo up test test-unit check moon lock fmt clean
+.PHONY: bench-imaging bench-renditions help install demo up test test-unit fuzz soak check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test: install ## all tests; starts the servers it needs by itself
 test-unit: install ## the fast ones: no socket, no server
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
+fuzz: install ## damaged files through both decoders; ARGS="--seconds 600 --write" renews docs/fuzz.md
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 check: install ## ruff, mypy strict, import contracts, drift tests, Dockerfiles, compose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,6 +66,9 @@ lock: install ## renew requirements.lock and the images' locks (hashes, no addre
 
 bench-imaging: install ## engines compared: CPU an image, images a second, SSIM
 	$(BIN)/python -m bench.imaging $(ARGS)
+
+bench-renditions: install ## a rendition that exists against one that is made: CPU a job
+	$(BIN)/python -m bench.renditions $(ARGS)
 
 fmt: install ## format and mend what ruff can
 	$(BIN)/ruff format .

@@ -54,6 +54,36 @@ def test_without_pyvips_auto_is_pillow_and_vips_says_what_to_install(choice, tol
     assert told in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("loader", ["vips", "pillow"])
+def test_after_hostile_files_only_the_decoders_of_the_list_are_there(loader):
+    code = (
+        "import sys, tests.fuzz.trying as trying\n"
+        "from PIL import Image\n"
+        f"for number in range(150): trying.Attempt(number, {loader!r}).outcome()\n"
+        "print(*sorted(Image.OPEN), *[name for name in sys.modules if 'Ppm' in name or 'Eps' in name])\n"
+    )
+    # DIB is a BMP without its file header, and stands in the same module.
+    assert python(code).stdout.split() == ["AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "TIFF", "WEBP"]
+
+
+@pytest.mark.parametrize("kind", ["gif", "ppm", "svg"])
+def test_libvips_has_no_decoder_that_is_not_used(kind):
+    sources = {
+        "gif": "__import__('tests.fuzz.corpus').fuzz.corpus.good_files()['gif']",
+        "ppm": "b'P6 1 1 255 abc'",
+        "svg": f"{SVG!r}",
+    }
+    code = (
+        "import pyvips\n"
+        "from pixmill_imaging.vips import library\n"
+        "try:\n"
+        f"    pyvips.Image.new_from_buffer({sources[kind]}, '')\n"
+        "except pyvips.Error:\n"
+        "    print('blocked')\n"
+    )
+    assert python(code).stdout == "blocked\n"
+
+
 def test_libvips_decodes_nothing_beyond_the_list():
     code = (
         "import pyvips\n"

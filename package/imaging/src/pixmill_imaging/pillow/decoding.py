@@ -25,6 +25,8 @@ DECODER_ERRORS: Final = (
     TypeError,
     LookupError,
     AttributeError,
+    AssertionError,
+    BufferError,
     ArithmeticError,
     SyntaxError,
     RuntimeError,

@@ -29,6 +29,9 @@ from pixmill_imaging.pillow.decoding import DECODER_ERRORS, decoding
 from pixmill_imaging.pillow.heif import HEIF, plug_in_heif
 from pixmill_imaging.pillow.picture import Picture
 
+# Pillow imports more of them by itself when it opens or saves a file, unless it believes that all are there.
+Image._initialized = 2
+
 #: Pillow's names; an MPO is a JPEG with more pictures behind it, and its first one is read as any JPEG.
 PILLOW_FORMATS: Final = {source_format: source_format.upper() for source_format in SourceFormat} | {
     SourceFormat.HEIC: HEIF

@@ -1,5 +1,6 @@
 """The fast loader: libvips decodes, scales down, turns upright and converts to sRGB; Pillow takes over."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -29,6 +30,8 @@ _PROFILE: Final = "icc-profile-data"
 #: The strictest level but for warnings: a file that ends too early is an error, not a grey half.
 _FAIL_ON: Final = "error"
 
+#: What libvips and libheif say; "unable to write to memory" stands before any error of a decoder.
+_OUT_OF_MEMORY: Final = re.compile("out of memory|Memory allocation error")
 _DAMAGED: Final = "The image is damaged or incomplete."
 
 
@@ -102,6 +105,9 @@ def _plain(image: "pyvips.Image") -> "pyvips.Image":
     """1, 3 or 4 bands of 8 bits: grey without alpha, or sRGB."""
     if image.interpretation != "srgb" and not (image.interpretation == _GREY and image.bands == 1):
         image = image.colourspace("srgb")
+    if image.bands > 4:
+        # A TIFF may carry any number of channels beside the colours; the first of them is the alpha, if one is.
+        image = image.extract_band(0, n=4)
     return image if image.format == "uchar" else image.cast("uchar")
 
 
@@ -110,6 +116,6 @@ def _decoding() -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
-        if "memory" in str(error).lower():
+        if _OUT_OF_MEMORY.search(str(error)):
             raise PermanentError(ErrorCode.MEMORY_LIMIT, OUT_OF_MEMORY) from error
         raise PermanentError(ErrorCode.UNDECODABLE, _DAMAGED) from error
