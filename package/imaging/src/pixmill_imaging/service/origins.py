@@ -11,6 +11,7 @@ from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.storage import ObjectNotFound
+from pixmill_shared.storage.apart import read_apart
 from pixmill_shared.storage.places import Places
 
 
@@ -34,15 +35,26 @@ def _object(place: Place, places: Places | None, settings: EgressSettings) -> It
     if places is None:
         raise TransientError(ErrorCode.STORAGE_UNAVAILABLE, "This worker does not read from storage of users.")
     store, key = places.find(place)
-    try:
+    with _told_of_the_object(place):
         size = store.head(key).size
-        if size > settings.max_source_bytes:
-            limit = f"{settings.max_source_bytes:,}"
-            raise PermanentError(ErrorCode.TOO_LARGE, f"The object {place} has {size:,} bytes; the limit is {limit}.")
+    if size > settings.max_source_bytes:
+        limit = f"{settings.max_source_bytes:,}"
+        raise PermanentError(ErrorCode.TOO_LARGE, f"The object {place} has {size:,} bytes; the limit is {limit}.")
+    return _read(store.stream(key, 0, size), place, until)
+
+
+def _read(chunks: Iterator[bytes], place: Place, until: float) -> Iterator[bytes]:
+    with _told_of_the_object(place):
         # A store has a time-out a request; a large object takes several.
-        for chunk in store.stream(key, 0, size):
+        for chunk in read_apart(chunks):
             if time.monotonic() > until:
                 raise TransientError(ErrorCode.SOURCE_TIMEOUT, f"Reading {place} took too long.")
             yield chunk
+
+
+@contextmanager
+def _told_of_the_object(place: Place) -> Iterator[None]:
+    try:
+        yield
     except ObjectNotFound as error:
         raise PermanentError(ErrorCode.SOURCE_NOT_FOUND, f"There is no object {place}.") from error
