@@ -6,9 +6,8 @@ from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.plumbing.memory import bound_memory
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
+from pixmill_shared.runtime import Runtime
 from pixmill_shared.settings.egress import EgressSettings
-from pixmill_shared.settings.places import DestinationSettings, SourceSettings
-from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import WorkSettings
 from pixmill_shared.storage import prepare_directory
 
@@ -22,8 +21,10 @@ consume_by_default(*WORKER_QUEUES["imaging"], *WORKER_QUEUES["imaging-io"])
 
 
 def _check_storage() -> None:
-    prepare_directory(StorageSettings.load())
+    clients = Runtime()
+    prepare_directory(clients.storage_settings)
+    # What users may read and write must not be pixmill's own.
+    _ = clients.destinations, clients.sources
 
 
 check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load)
-check_at_start(DestinationSettings.load, SourceSettings.load)
