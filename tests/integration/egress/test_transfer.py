@@ -200,7 +200,7 @@ def test_refusal_that_may_pass_is_transient(status: int, serve) -> None:
     ("header", "low", "high"),
     [
         ("17", 17, 17),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
+        pytest.param(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600, id="in an hour"),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         ("9" * 400, 86400, 86400),
     ],
