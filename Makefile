@@ -45,6 +45,9 @@ test-unit: install ## the fast ones: no socket, no server
 fuzz: install ## damaged files through both decoders; ARGS="--seconds 600 --write" renews docs/fuzz.md
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
+soak: install ## 5,000 good and hostile files through one worker; ARGS="--write" renews docs/soak.md
+	$(BIN)/python -m tests.soak $(ARGS)
+
 check: install ## ruff, mypy strict, import contracts, drift tests, Dockerfiles, compose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

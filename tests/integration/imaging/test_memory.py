@@ -67,3 +67,29 @@ def test_encoder_that_runs_out_of_memory_says_so():
             saved(Exhausted(words), "WEBP")
     with pytest.raises(ValueError, match="encoding error 10"):
         saved(Exhausted("encoding error 10"), "WEBP")
+
+
+def test_process_gives_back_what_a_large_picture_took():
+    """In a process of its own: what this one holds of its heap depends on the tests before."""
+    code = """
+from PIL import Image
+from pixmill_shared.plumbing.memory import GivingBack, resident
+giving_back = GivingBack()
+pictures, between = [], []
+for number in range(60):
+    pictures.append(Image.new("RGB", (500, 500), number))
+    between.append(bytes(100_000))
+before = resident()
+blocks = [bytes(120_000) for _ in range(2000)]
+small = [bytes(500) for _ in range(2000)]
+full = resident()
+del blocks
+held = resident()
+giving_back.after_task()
+print(full - before, held - before, resident() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    taken, held, left = map(int, done.stdout.split())
+    assert taken > 100_000, done
+    assert held > 100_000
+    assert left < 30_000
