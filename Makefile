@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 PACKAGES := package/shared package/api package/imaging package/notifier package/cli
 IMAGES ?=
 ARGS ?=
-# Most tests wait for processes rather than for the processor; each test process starts servers of its own.
+# Many tests wait for processes rather than for the processor. A file stays together, since its tests share servers.
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ up: install ## start the stack and keep it running (Ctrl-C stops it)
 	@$(BIN)/pixmill up $(ARGS)
 
 test: install ## all tests; starts the servers it needs by itself
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 test-unit: install ## the fast ones: no socket, no server
 	$(BIN)/python -m pytest tests/unit $(ARGS)

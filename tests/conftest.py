@@ -38,11 +38,3 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """A real S3 server with one bucket."""
     with running_s3(tmp_path_factory.mktemp("s3")) as running:
         yield running
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several test processes a module stays together, since it shares servers; all of e2e shares one stack."""
-    for item in items:
-        end_to_end = Path(__file__).parent / "e2e"
-        group = "e2e" if end_to_end in item.path.parents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
