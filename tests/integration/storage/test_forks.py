@@ -54,7 +54,9 @@ def prefork_worker(redis_url: str, places: list[Place]) -> Iterator[subprocess.P
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_prefork_children_make_thousands_of_requests_at_once(redis_url: str, directory: Place, bucket: Place) -> None:
     app = Celery(broker=redis_url)
-    with prefork_worker(redis_url, [directory, bucket]) as worker, redis.Redis.from_url(redis_url) as client:
+    # Without a time-out of the socket, which would end a wait for the list after 5 s.
+    client = redis.Redis.from_url(redis_url, socket_timeout=None)
+    with prefork_worker(redis_url, [directory, bucket]) as worker, client:
         for _ in range(24):
             app.send_task("mixed", (8,), ignore_result=True)
         done = [json.loads(client.blpop(["test:done"], timeout=60)[1]) for _ in range(24)]
