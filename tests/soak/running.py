@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import Any
 
 from sqlalchemy import text
@@ -25,7 +25,7 @@ IMAGING = "pixmill_imaging.celery_app"
 
 @dataclass
 class Seen:
-    """``ends`` counts kind and end; ``wrong`` are sentences; ``memory`` in KiB of the largest child, by jobs done."""
+    """``ends`` counts kind and end; ``wrong`` are sentences; ``memory`` in KiB of each child, by jobs done."""
 
     jobs: int = 0
     seconds: float = 0.0
@@ -35,9 +35,12 @@ class Seen:
     children: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
 
     def memory_of(self, begin: float, end: float) -> float:
-        """The mean between two parts of the jobs, from 0 to 1, in KiB."""
+        """Of a process, between two parts of the jobs, from 0 to 1, in KiB.
+
+        The median: what a large picture takes while it is worked on is no growth, what stays after it is.
+        """
         part = [kib for done, kib in self.memory if begin * self.jobs <= done <= end * self.jobs]
-        return fmean(part) if part else 0.0
+        return median(part) if part else 0.0
 
 
 def start_worker(fleet: Fleet, processes: int, soft_limit: int) -> Running:
@@ -68,9 +71,9 @@ def soak(runtime: Runtime, worker: Running, ordered: Iterable[Ordered], within: 
         if time.monotonic() - begun > within:
             seen.wrong.append(f"{len(orders) - done} jobs were not over after {within:g} s")
             break
-        seen.memory.append((done, max(map(_resident, worker.children), default=0)))
+        seen.memory += [(done, _resident(pid)) for pid in worker.children]
         time.sleep(0.1)
-    seen.memory.append((done, max(map(_resident, worker.children), default=0)))
+    seen.memory += [(done, _resident(pid)) for pid in worker.children]
     seen.seconds = time.monotonic() - begun
     seen.children = before, sorted(worker.children)
     _judge(runtime, orders, seen)
@@ -138,7 +141,7 @@ def table(seen: Seen) -> str:
         "",
         f"* {seen.jobs} jobs in {seen.seconds:.0f} s, {seen.jobs / max(seen.seconds, 0.001):.0f} a second, through "
         f"{len(seen.children[0])} processes, which were {kept} at the end.",
-        f"* Resident memory of the largest process, in MiB by tenths of the jobs: {tenths}; the last tenth is "
+        f"* Resident memory of a process (median), in MiB by tenths of the jobs: {tenths}; the last tenth is "
         f"{last / max(first, 1):.2f} of the first.",
         *(f"* WRONG: {sentence}" for sentence in sorted(set(seen.wrong))[:20]),
     ]
