@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 export UV_PYTHON_DOWNLOADS := never
+# As pip does: a company's own certificate authority is in the system's store, not in uv's.
+export UV_SYSTEM_CERTS ?= 1
 PACKAGES := package/shared package/api package/imaging package/notifier package/cli
 IMAGES ?=
 ARGS ?=

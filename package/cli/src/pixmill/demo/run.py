@@ -67,7 +67,8 @@ def _show(console: Console, stack: LocalStack, loopback: Loopback, pictures: lis
     jobs.await_webhooks(loopback, sent)
     table = outputs_table([job for job in sent if job not in failed], files)
     # A file name that is cut off cannot be opened: a terminal that is too narrow wraps the lines instead.
-    console.print(table, width=max(console.width, _natural_width(console, table)), crop=False)
+    console.width = max(console.width, _natural_width(console, table))
+    console.print(table)
     for job in failed:
         error = job.document["error"]
         console.print(f"[red]{job.picture.name} ({job.way}) failed: {error['title']}: {error['detail']}[/]")
