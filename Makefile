@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 export UV_PYTHON_DOWNLOADS := never
-# As pip does: a company's own certificate authority is in the system's store, not in uv's.
+# As pip does, where there is one: a company's own certificate authority is in the system's store, not in uv's.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
 export UV_SYSTEM_CERTS ?= 1
+endif
 PACKAGES := package/shared package/api package/imaging package/notifier package/cli
 IMAGES ?=
 ARGS ?=
