@@ -65,8 +65,8 @@ def compared_engines() -> dict[str, Engine]:
         "naive Pillow": engines.naive_pillow,
         "Pillow draft": engines.pillow_draft,
         "bare libvips": engines.bare_vips,
-        "pixmill vips": engines.pixmill(LoaderChoice.VIPS),
-        "pixmill pillow": engines.pixmill(LoaderChoice.PILLOW),
+        "pixmill, vips": engines.pixmill(LoaderChoice.VIPS),
+        "pixmill, pillow": engines.pixmill(LoaderChoice.PILLOW),
     }
 
 
@@ -102,8 +102,10 @@ def print_kind(kind: str, count: int, rounds: int) -> None:
         "pixmill": engines.pixmill(LoaderChoice.VIPS, blur=engines.BLUR),
     }
     soft = cpu_ms(blurred, pictures, rounds)
-    print(f"  with a blur of 2: bare libvips {soft['bare']:.1f}, pixmill vips {soft['pixmill']:.1f} ms CPU, ", end="")
-    print(f"{soft['pixmill'] / soft['bare']:.2f} of bare libvips", flush=True)
+    print(
+        f"  with a blur of 2: bare libvips {soft['bare']:.1f}, pixmill with vips {soft['pixmill']:.1f} ms CPU", end=""
+    )
+    print(f", {soft['pixmill'] / soft['bare']:.2f} of bare libvips", flush=True)
 
 
 def print_three(count: int, rounds: int) -> None:
