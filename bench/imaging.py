@@ -102,9 +102,7 @@ def print_kind(kind: str, count: int, rounds: int) -> None:
         "pixmill": engines.pixmill(LoaderChoice.VIPS, blur=engines.BLUR),
     }
     soft = cpu_ms(blurred, pictures, rounds)
-    print(
-        f"  with a blur of 2: bare libvips {soft['bare']:.1f}, pixmill with vips {soft['pixmill']:.1f} ms CPU", end=""
-    )
+    print(f"  with a blur of 2: bare libvips {soft['bare']:.1f}, ours with vips {soft['pixmill']:.1f} ms CPU", end="")
     print(f", {soft['pixmill'] / soft['bare']:.2f} of bare libvips", flush=True)
 
 
