@@ -12,7 +12,7 @@ from pixmill_api.settings import ApiSettings, refuse_exposure
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
 from pixmill_shared.runtime import start_runtime
-from pixmill_shared.settings.base import Settings
+from pixmill_shared.settings.base import Settings, check_together
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
@@ -66,15 +66,7 @@ def main() -> int:
 
 
 def _check_settings() -> None:
-    """Raise ConfigurationError with a line for each wrong variable of all classes."""
-    lines = []
-    for kind in USED:
-        try:
-            kind.load()
-        except ConfigurationError as error:
-            lines.append(str(error))
-    if lines:
-        raise ConfigurationError("\n".join(lines))
+    check_together(kind.load for kind in USED)
     refuse_exposure(ApiSettings.load(), ListenSettings.load())
 
 

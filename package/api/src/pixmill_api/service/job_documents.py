@@ -3,7 +3,7 @@
 import datetime
 import uuid
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row
 
@@ -16,8 +16,6 @@ from pixmill_shared.database.models import Job, Output, Rendition
 from pixmill_shared.domain.jobs import JobStatus
 from pixmill_shared.repositories import results
 from pixmill_shared.service.outputs import describe_outputs, filename
-
-_PRIORITIES: Final = list(Priority)
 
 
 def find_job(context: Context, caller: Caller, job_id: uuid.UUID) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def job_document(
         "job_id": str(job.id),
         "status": job.status,
         "stage": job.stage,
-        "priority": _PRIORITIES[job.priority],
+        "priority": Priority.of_rank(job.priority),
         "progress": job.progress,
         "source": job.source,
         "destination": job.destination,

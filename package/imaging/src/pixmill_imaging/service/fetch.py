@@ -54,7 +54,7 @@ def fetch(
             session,
             job,
             stage=Stage.RENDER,
-            queue=RENDER_QUEUES[list(Priority)[job.priority]],
+            queue=RENDER_QUEUES[Priority.of_rank(job.priority)],
             source_key=key,
             source_sha256=tally.sha256,
             found={"bytes": tally.bytes, "sha256": tally.sha256},

@@ -30,6 +30,11 @@ class Priority(StrEnum):
         """The order in which the dispatcher takes rows: 0 first."""
         return list(Priority).index(self)
 
+    @classmethod
+    def of_rank(cls, rank: int) -> "Priority":
+        """The reverse, for what a row holds."""
+        return list(cls)[rank]
+
 
 RENDER_QUEUES: Final[dict[Priority, QueueName]] = {
     Priority.HIGH: QueueName.IMAGING_HIGH,

@@ -11,7 +11,7 @@ from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.backoff import WEBHOOK_SCHEDULE
-from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
 from pixmill_shared.repositories import deliveries, jobs
 from pixmill_shared.repositories.work import Due, WorkTable
 from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job
@@ -28,11 +28,8 @@ class Kind:
     max_attempts: int | None = None
 
 
-_STAGE_TASKS: Final = {Stage.FETCH: TaskName.FETCH_SOURCE, Stage.RENDER: TaskName.RENDER_JOB}
-
-
 def _job_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
-    return _STAGE_TASKS[Stage(row.stage or "")], dict(JobPayload(job_id=str(row.id)))
+    return STAGE_TASKS[Stage(row.stage or "")], dict(JobPayload(job_id=str(row.id)))
 
 
 def _delivery_message(row: Due) -> tuple[TaskName, dict[str, Any]]:

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from pixmill_shared.contract.tasks import TaskName
+
 
 class JobStatus(StrEnum):
     QUEUED = "queued"
@@ -17,6 +19,10 @@ class Stage(StrEnum):
 
     FETCH = "fetch"
     RENDER = "render"
+
+
+#: Which task does a stage.
+STAGE_TASKS: Final = {Stage.FETCH: TaskName.FETCH_SOURCE, Stage.RENDER: TaskName.RENDER_JOB}
 
 
 class Transition(StrEnum):

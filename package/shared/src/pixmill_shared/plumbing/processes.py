@@ -16,6 +16,7 @@ from pixmill_shared.observability.logs import configure_logging, get_logger, nam
 from pixmill_shared.plumbing.consumer import worker_pulse
 from pixmill_shared.plumbing.registration import check_registration
 from pixmill_shared.runtime import runtime, start_runtime
+from pixmill_shared.settings.base import check_together
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.process import ListenSettings
 
@@ -50,18 +51,6 @@ def check_at_start(*checks: Callable[[], object]) -> None:
     """What a service's worker needs: a check that raises ConfigurationError stops the process at its start, where it
     would otherwise fail each of its tasks."""
     _checks.extend(checks)
-
-
-def _check() -> None:
-    """Raise ConfigurationError with the lines of all checks that failed."""
-    lines = []
-    for check in _checks:
-        try:
-            check()
-        except ConfigurationError as error:
-            lines.append(str(error))
-    if lines:
-        raise ConfigurationError("\n".join(lines))
 
 
 class HealthStep(bootsteps.StartStopStep):
@@ -128,7 +117,7 @@ def _on_worker_setup(sender: str, instance: Any, **_: Any) -> None:
     name_process(sender.partition("@")[0])
     try:
         check_registration(instance.app.tasks)
-        _check()
+        check_together(_checks)
     except ConfigurationError as error:
         stop_process(str(error))
     start_runtime(threads=_threads(instance))

@@ -9,16 +9,14 @@ from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import Delivery, Job
 from pixmill_shared.domain.failures import error_document
-from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
 from pixmill_shared.repositories import dead_letters, deliveries, jobs
-
-_TASKS = {Stage.FETCH: TaskName.FETCH_SOURCE, Stage.RENDER: TaskName.RENDER_JOB}
 
 
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
     """``failed`` with ``attempts_exhausted``, its event and webhook, and a dead letter."""
     row = session.get_one(Job, job_id)
-    task, project, attempts = _TASKS[Stage(row.stage or "")], row.project, row.attempts
+    task, project, attempts = STAGE_TASKS[Stage(row.stage or "")], row.project, row.attempts
     error = error_document(
         ErrorCode.ATTEMPTS_EXHAUSTED,
         f"The process that worked on it died {attempts} times; the last one silently.",

@@ -1,5 +1,6 @@
 """What all settings classes share: where they read from, and how a wrong one is reported."""
 
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -38,6 +39,18 @@ class RuntimeSettings(Settings):
         validation_alias="PIXMILL_ENV",
         description="production, development or test; production refuses placeholder secrets",
     )
+
+
+def check_together(checks: Iterable[Callable[[], object]]) -> None:
+    """Run all; raise one ConfigurationError with the lines of all that failed, so that a person mends them at once."""
+    lines = []
+    for check in checks:
+        try:
+            check()
+        except ConfigurationError as error:
+            lines.append(str(error))
+    if lines:
+        raise ConfigurationError("\n".join(lines))
 
 
 def is_production() -> bool:
