@@ -48,6 +48,8 @@ def fetched(url: str) -> httpx.Response:
 
 
 def test_a_picture_goes_through_a_bucket_and_is_opened_from_there(on_s3: Pixmill, s3: S3) -> None:
+    # Other tests share the server, and some of them are killed half-way on purpose.
+    others = set(s3.unfinished_uploads())
     uploaded, linked = (jpeg(photo(900, 600, seed=seed)) for seed in (31, 32))
     sources = [
         {"upload_id": on_s3.upload(uploaded)},
@@ -70,7 +72,7 @@ def test_a_picture_goes_through_a_bucket_and_is_opened_from_there(on_s3: Pixmill
         assert fetched(redirect.headers["location"]).content == answer.content
         _, told = eventually(lambda job_id=job["job_id"]: on_s3.neighbour.webhooks_of(job_id), 20)[0]
         assert fetched(json.loads(told)["data"]["outputs"][0]["url"]).content == answer.content
-    assert s3.unfinished_uploads() == []
+    assert set(s3.unfinished_uploads()) <= others
     assert on_s3.http.get("/health/ready").status_code == 200
     if sys.platform == "linux":
         assert_only_children_use_the_store(on_s3.stack.pids()["imaging"])

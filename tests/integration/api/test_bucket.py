@@ -50,11 +50,13 @@ def test_large_upload_that_is_aborted_leaves_no_unfinished_parts(on_bucket: Api,
         raise ConnectionAbortedError("the client is gone")
 
     before = on_bucket.traces()
+    # Other tests share the server, and some of them are killed half-way on purpose.
+    others = set(s3.unfinished_uploads())
     with pytest.raises(ConnectionAbortedError):
         on_bucket.client.post("/api/v1/uploads", content=broken(), headers=IMAGE)
     metric = 'route="/api/v1/uploads",status="400"'
     wait_until(lambda: metric in on_bucket.client.get("/metrics").text, "the aborted upload has an outcome")
-    assert s3.unfinished_uploads() == []
+    assert set(s3.unfinished_uploads()) <= others
     assert on_bucket.traces() == before
 
 
