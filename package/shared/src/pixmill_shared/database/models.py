@@ -1,8 +1,8 @@
 """The tables. All times are timezone-aware UTC; ids are UUIDv7, minted by the application.
 
-Three groups: work (``jobs``, ``deliveries``: what the dispatcher publishes and workers claim), what came in and
-what was made (``uploads``, ``renditions``, ``outputs``), and records (``job_events``, ``delivery_attempts``,
-``dead_letters``, ``service_health``).
+Three groups: work (``jobs``, ``deliveries``: what the dispatcher publishes and workers claim, in the order of
+``lanes``), what came in and what was made (``uploads``, ``renditions``, ``outputs``), and records (``job_events``,
+``delivery_attempts``, ``dead_letters``, ``idempotency_records``, ``service_health``).
 """
 
 import datetime
@@ -35,12 +35,16 @@ class WorkColumns:
     status: Mapped[str] = mapped_column(server_default=text("'queued'"))
     queue: Mapped[str]
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    #: The order within a priority; owners take turns. See ``Lane``.
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     fence: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     attempts: Mapped[int] = mapped_column(server_default=_ZERO)
     lease_until: Mapped[datetime.datetime | None]
     claimed_by: Mapped[str | None]
     run_at: Mapped[datetime.datetime | None]
     dispatched_at: Mapped[datetime.datetime | None]
+    #: Of the last publication, counted by its queue: what was published much later and is claimed overtook this one.
+    dispatch_number: Mapped[int | None] = mapped_column(BigInteger)
     dispatches: Mapped[int] = mapped_column(server_default=_ZERO)
     error: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
@@ -56,7 +60,7 @@ class WorkColumns:
         published = "status = 'queued' AND dispatched_at IS NOT NULL"
         delayed = "status = 'queued' AND run_at IS NOT NULL"
         return (
-            Index(f"ix_{name}_ready", "queue", "priority", "id", postgresql_where=text(ready)),
+            Index(f"ix_{name}_ready", "queue", "priority", "turn", "id", postgresql_where=text(ready)),
             Index(f"ix_{name}_published", "queue", "dispatched_at", postgresql_where=text(published)),
             Index(f"ix_{name}_delayed", "run_at", postgresql_where=text(delayed)),
             Index(f"ix_{name}_leased", "lease_until", postgresql_where=text("status = 'processing'")),
@@ -85,12 +89,43 @@ class Job(WorkColumns, Base):
     request_id: Mapped[str | None]
     progress: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
     sequence: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+    #: The job that this one repeats.
+    retry_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
 
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Index, ...]:
         waiting = Index("ix_jobs_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL"))
-        return (*super().__table_args__, waiting)
+        repeats = Index("ix_jobs_retry_of", "retry_of", postgresql_where=text("retry_of IS NOT NULL"))
+        # Whether anything still needs an object.
+        source = Index("ix_jobs_source_key", "source_key", postgresql_where=text("source_key IS NOT NULL"))
+        return (*super().__table_args__, waiting, repeats, source)
+
+
+class DispatchQueue(Base):
+    """What the dispatcher knows of a queue. Whoever has locked the row publishes into the queue; others pass it by."""
+
+    __tablename__ = "dispatch_queues"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    #: Messages published so far.
+    published: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    #: No row that is published and unclaimed was published before.
+    unclaimed_since: Mapped[datetime.datetime | None]
+
+
+class Lane(Base):
+    """The last turn that an owner (a project, a batch) was given in a queue and priority.
+
+    The owner ``''`` stands for the queue itself: the turn that was dispatched last.
+    """
+
+    __tablename__ = "lanes"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    priority: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
 
 
 class Upload(Base):
@@ -106,6 +141,15 @@ class Upload(Base):
     media_type: Mapped[str]
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
     completed_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+
+
+class JobUpload(Base):
+    """An upload that a job's recipe needs beside its source: the image of a watermark."""
+
+    __tablename__ = "job_uploads"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    upload_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("uploads.id"), primary_key=True, index=True)
 
 
 class Rendition(Base):
@@ -183,6 +227,14 @@ class Delivery(WorkColumns, Base):
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     url: Mapped[str]
+    #: The delivery that this one repeats; the event and its id are the same.
+    replay_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deliveries.id", ondelete="SET NULL"))
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index, ...]:
+        repeats = Index("ix_deliveries_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL"))
+        return (*super().__table_args__, repeats)
 
 
 class DeliveryAttempt(Base):
@@ -200,18 +252,40 @@ class DeliveryAttempt(Base):
 
 
 class DeadLetter(Base):
-    """Work that gave up after all its attempts."""
+    """Work that gave up after all its attempts, and what came from the broker that nobody can do."""
 
     __tablename__ = "dead_letters"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    project: Mapped[str]
+    #: None: a message that belongs to nobody.
+    project: Mapped[str | None]
     task: Mapped[str]
     payload: Mapped[dict[str, Any]]
     error: Mapped[dict[str, Any]]
     traceback: Mapped[str | None]
     attempts: Mapped[int]
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+    replayed_at: Mapped[datetime.datetime | None]
+    replayed_by: Mapped[str | None]
+    #: The id of the job or delivery that the replay made; it points back by ``retry_of`` or ``replay_of``.
+    replayed_as: Mapped[uuid.UUID | None]
+
+    __table_args__ = (Index("ix_dead_letters_project", "project", "id"),)
+
+
+class IdempotencyRecord(Base):
+    """The first answer to a request with an ``Idempotency-Key``; written in the transaction that made the resource."""
+
+    __tablename__ = "idempotency_records"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_sha256: Mapped[bytes]
+    status: Mapped[int] = mapped_column(SmallInteger)
+    headers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime.datetime] = mapped_column(index=True)
 
 
 class ApiKey(Base):
