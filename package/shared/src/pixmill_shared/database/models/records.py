@@ -1,0 +1,87 @@
+"""What happened, who may ask, and how the services are."""
+
+import datetime
+import uuid
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, SmallInteger, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pixmill_shared.database.models.base import NOW, Base
+
+
+class JobEvent(Base):
+    """What happened to a job; ``sequence`` counts within the job. ``id`` is the webhook's message id."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    sequence: Mapped[int]
+    type: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (Index("ix_job_events_job", "job_id", "sequence", unique=True),)
+
+
+class DeadLetter(Base):
+    """Work that gave up after all its attempts, and what came from the broker that nobody can do."""
+
+    __tablename__ = "dead_letters"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    #: None: a message that belongs to nobody.
+    project: Mapped[str | None]
+    task: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    error: Mapped[dict[str, Any]]
+    traceback: Mapped[str | None]
+    attempts: Mapped[int]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    replayed_at: Mapped[datetime.datetime | None]
+    replayed_by: Mapped[str | None]
+    #: The id of the job or delivery that the replay made; it points back by ``retry_of`` or ``replay_of``.
+    replayed_as: Mapped[uuid.UUID | None]
+
+    __table_args__ = (Index("ix_dead_letters_project", "project", "id"),)
+
+
+class IdempotencyRecord(Base):
+    """The first answer to a request with an ``Idempotency-Key``; written in the transaction that made the resource."""
+
+    __tablename__ = "idempotency_records"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_sha256: Mapped[bytes]
+    status: Mapped[int] = mapped_column(SmallInteger)
+    headers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime.datetime] = mapped_column(index=True)
+
+
+class ApiKey(Base):
+    """``prefix`` is the public part of the token; only the hash of the whole token is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    token_sha256: Mapped[bytes]
+    webhook_secret: Mapped[bytes]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    revoked_at: Mapped[datetime.datetime | None]
+
+
+class ServiceHealth(Base):
+    """When something was last seen well: beat's heartbeat arrives here through the whole chain."""
+
+    __tablename__ = "service_health"
+
+    service: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    checked_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)

@@ -1,0 +1,144 @@
+"""What the dispatcher publishes and workers claim, and the order in which it does."""
+
+import datetime
+import uuid
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, text
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from pixmill_shared.database.models.base import NOW, ZERO, Base
+
+
+class WorkColumns:
+    """What makes a row claimable: see ``repositories/work.py`` for who writes which column."""
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    queue: Mapped[str]
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    #: The order within a priority; owners take turns. See ``Lane``.
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    attempts: Mapped[int] = mapped_column(server_default=ZERO)
+    lease_until: Mapped[datetime.datetime | None]
+    claimed_by: Mapped[str | None]
+    run_at: Mapped[datetime.datetime | None]
+    dispatched_at: Mapped[datetime.datetime | None]
+    #: Of the last publication, counted by its queue: what was published much later and is claimed overtook this one.
+    dispatch_number: Mapped[int | None] = mapped_column(BigInteger)
+    dispatches: Mapped[int] = mapped_column(server_default=ZERO)
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    started_at: Mapped[datetime.datetime | None]
+    finished_at: Mapped[datetime.datetime | None]
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index, ...]:
+        """One partial index per question of the dispatcher, so that finished rows cost it nothing."""
+        name = str(cls.__tablename__)  # type: ignore[attr-defined]
+        ready = "status = 'queued' AND dispatched_at IS NULL AND run_at IS NULL"
+        published = "status = 'queued' AND dispatched_at IS NOT NULL"
+        delayed = "status = 'queued' AND run_at IS NOT NULL"
+        return (
+            Index(f"ix_{name}_ready", "queue", "priority", "turn", "id", postgresql_where=text(ready)),
+            Index(f"ix_{name}_published", "queue", "dispatched_at", postgresql_where=text(published)),
+            Index(f"ix_{name}_delayed", "run_at", postgresql_where=text(delayed)),
+            Index(f"ix_{name}_leased", "lease_until", postgresql_where=text("status = 'processing'")),
+            Index(f"ix_{name}_project", "project", "id"),
+        )
+
+
+class Job(WorkColumns, Base):
+    """One source and a recipe. ``source`` is what the client gave and, later, what was found there."""
+
+    __tablename__ = "jobs"
+
+    kind: Mapped[str] = mapped_column(server_default=text("'process'"))
+    stage: Mapped[str | None]
+    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    source: Mapped[dict[str, Any]]
+    source_key: Mapped[str | None]
+    source_sha256: Mapped[str | None]
+    recipe: Mapped[dict[str, Any]]
+    #: Where outputs are copied to, as ``s3://bucket/prefix``.
+    destination: Mapped[str | None]
+    #: The key of a rendition that another job is making; see ``repositories/reservations.py``.
+    waits_for: Mapped[str | None]
+    job_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'"))
+    webhook_url: Mapped[str | None]
+    request_id: Mapped[str | None]
+    progress: Mapped[int] = mapped_column(SmallInteger, server_default=ZERO)
+    sequence: Mapped[int] = mapped_column(Integer, server_default=ZERO)
+    #: The job that this one repeats.
+    retry_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index, ...]:
+        waiting = Index("ix_jobs_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL"))
+        repeats = Index("ix_jobs_retry_of", "retry_of", postgresql_where=text("retry_of IS NOT NULL"))
+        # Whether anything still needs an object.
+        source = Index("ix_jobs_source_key", "source_key", postgresql_where=text("source_key IS NOT NULL"))
+        return (*super().__table_args__, waiting, repeats, source)
+
+
+class Delivery(WorkColumns, Base):
+    """One event for one receiver."""
+
+    __tablename__ = "deliveries"
+
+    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job_events.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    url: Mapped[str]
+    #: The delivery that this one repeats; the event and its id are the same.
+    replay_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deliveries.id", ondelete="SET NULL"))
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index, ...]:
+        repeats = Index("ix_deliveries_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL"))
+        return (*super().__table_args__, repeats)
+
+
+class DeliveryAttempt(Base):
+    """One HTTP try."""
+
+    __tablename__ = "delivery_attempts"
+
+    delivery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
+    fence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    status_code: Mapped[int | None]
+    duration_ms: Mapped[int]
+    error: Mapped[str | None]
+    response_excerpt: Mapped[str | None]
+    at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+
+
+class DispatchQueue(Base):
+    """What the dispatcher knows of a queue. Whoever has locked the row publishes into the queue; others pass it by."""
+
+    __tablename__ = "dispatch_queues"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    #: Messages published so far.
+    published: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    #: No row that is published and unclaimed was published before.
+    unclaimed_since: Mapped[datetime.datetime | None]
+
+
+class Lane(Base):
+    """The last turn that an owner (a project, a batch) was given in a queue and priority.
+
+    The owner ``''`` stands for the queue itself: the turn that was dispatched last.
+    """
+
+    __tablename__ = "lanes"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    priority: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
