@@ -51,6 +51,15 @@ TRANSITIONS: Final[dict[tuple[JobStatus, Transition], JobStatus]] = {
 }
 
 
+class CancelOutcome(StrEnum):
+    """What came of a wish to cancel. ``not_found`` is also what another project's job looks like."""
+
+    CANCELED = "canceled"
+    ALREADY_CANCELED = "already_canceled"
+    FINISHED = "finished"
+    NOT_FOUND = "not_found"
+
+
 class IllegalTransition(ValueError):
     """A status was asked for that the table does not allow."""
 

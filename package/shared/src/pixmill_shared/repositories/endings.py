@@ -4,7 +4,7 @@ from typing import Final
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
-from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.domain.jobs import JobStatus, Transition, sources_of
 from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL
 
@@ -63,12 +63,12 @@ COMPLETE: Final = Prepared(
 )
 
 
-def _ending(status: JobStatus, guard: str) -> str:
+def _ending(status: JobStatus, guard: str, error: str = "NULL") -> str:
     return f"""
     WITH job AS (
       UPDATE jobs
       SET status = '{status}', stage = NULL, finished_at = clock_timestamp(), lease_until = NULL, run_at = NULL,
-          dispatched_at = NULL, waits_for = NULL, error = $6, sequence = sequence + 1
+          dispatched_at = NULL, waits_for = NULL, error = {error}, sequence = sequence + 1
       WHERE id = $1 AND {guard}
       RETURNING id, project, sequence, api_key_id, webhook_url, attempts
     ),
@@ -79,6 +79,14 @@ def _ending(status: JobStatus, guard: str) -> str:
 
 
 FAIL: Final = Prepared(
-    _ending(JobStatus.FAILED, "fence = $2 AND status = 'processing'"),
+    _ending(JobStatus.FAILED, "fence = $2 AND status = 'processing'", error="$6"),
     *("uuid", "bigint", "uuid", "text", "uuid", "jsonb"),
+)
+
+_CANCELABLE = ", ".join(f"'{status}'" for status in sources_of(Transition.CANCEL))
+
+# No fence: it is not the worker that ends its claim. What the worker writes afterwards finds no row in processing.
+CANCEL: Final = Prepared(
+    _ending(JobStatus.CANCELED, f"project = $2 AND status IN ({_CANCELABLE})"),
+    *("uuid", "text", "uuid", "text", "uuid"),
 )

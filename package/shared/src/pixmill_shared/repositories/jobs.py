@@ -15,9 +15,9 @@ from pixmill_shared.contract.events import EventType
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
-from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.domain.jobs import CancelOutcome, JobStatus, Stage
 from pixmill_shared.repositories import reservations
-from pixmill_shared.repositories.endings import COMPLETE, FAIL
+from pixmill_shared.repositories.endings import CANCEL, COMPLETE, FAIL
 from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
 
@@ -110,6 +110,9 @@ _WAIT = Prepared(
     """,
     *("uuid", "bigint", "text", "double precision"),
 )
+
+
+_STATUS = Prepared("SELECT status FROM jobs WHERE id = $1 AND project = $2", "uuid", "text")
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,17 @@ def complete(
 def fail(session: Session, job_id: uuid.UUID, fence: int, error: dict[str, Any]) -> bool:
     """Terminal, with event and delivery. False: the claim was lost."""
     return _ended(session, FAIL.run(session, job_id, fence, new_id(), EventType.JOB_FAILED, new_id(), error))
+
+
+def cancel(session: Session, job_id: uuid.UUID, project: str) -> CancelOutcome:
+    """Terminal, with event and delivery, whoever works on it. Asked twice, or too late, it changes nothing."""
+    if _ended(session, CANCEL.run(session, job_id, project, new_id(), EventType.JOB_CANCELED, new_id())):
+        return CancelOutcome.CANCELED
+    # In a statement of its own: the one before may have waited for the worker that finished the job.
+    rows = _STATUS.run(session, job_id, project)
+    if not rows:
+        return CancelOutcome.NOT_FOUND
+    return CancelOutcome.ALREADY_CANCELED if rows[0]["status"] == JobStatus.CANCELED else CancelOutcome.FINISHED
 
 
 def _ended(session: Session, rows: list[dict[str, Any]]) -> bool:
