@@ -57,7 +57,8 @@ class IdempotencyRecord(Base):
     request_sha256: Mapped[bytes]
     status: Mapped[int] = mapped_column(SmallInteger)
     headers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    body: Mapped[dict[str, Any]]
+    #: As it was sent: jsonb would change the order of keys and the shape of numbers.
+    body: Mapped[bytes]
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime.datetime] = mapped_column(index=True)
 
