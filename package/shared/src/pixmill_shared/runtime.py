@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pixmill_shared import failpoints
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.places import Place
 from pixmill_shared.settings.database import DatabaseSettings
+from pixmill_shared.settings.failpoints import FailpointSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings
@@ -111,5 +113,6 @@ def runtime() -> Runtime:
 def start_runtime(threads: int = 1) -> Runtime:
     """A fresh set, at the start of a process or of a forked child."""
     global _current  # noqa: PLW0603 - one per process is the point
+    failpoints.arm(FailpointSettings.load().directory)
     _current = Runtime(threads=threads)
     return _current

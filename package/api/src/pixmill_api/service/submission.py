@@ -18,6 +18,7 @@ from pixmill_shared.database.models import Job, Upload
 from pixmill_shared.domain.jobs import JobStatus, Stage
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.recipe import Recipe
+from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs, uploads
 
 
@@ -44,6 +45,8 @@ def submit(context: Context, submission: Submission) -> dict[str, Any]:
         new = _new_job(session, submission)
         job_id = jobs.insert(session, new)
         place = job_views.place(session, job_id)
+        failpoint("submit.inserted", job_id)
+    failpoint("submit.committed", job_id)
     return job_document(_shown(job_id, new, place), [], place, context)
 
 

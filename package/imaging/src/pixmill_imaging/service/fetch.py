@@ -1,6 +1,7 @@
 """Copy the source of a job into pixmill's storage, in constant memory, and queue the job for rendering."""
 
 import hashlib
+import uuid
 from collections.abc import Iterator
 
 from pixmill_imaging.service.origins import opened
@@ -8,6 +9,7 @@ from pixmill_shared.contract.queues import RENDER_QUEUES, Priority
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.egress import EgressClient
+from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.storage import ObjectStore
@@ -20,14 +22,16 @@ FETCHED = 30
 class _Tally:
     """Counts and hashes what passes."""
 
-    def __init__(self) -> None:
+    def __init__(self, job_id: uuid.UUID) -> None:
         self.bytes = 0
+        self._job_id = job_id
         self._sha256 = hashlib.sha256()
 
     def passing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             self.bytes += len(chunk)
             self._sha256.update(chunk)
+            failpoint("fetch.chunk", self._job_id)
             yield chunk
 
     @property
@@ -46,9 +50,10 @@ def fetch(
     """Raises the errors of ``egress`` and ``storage``; what was stored for a lost claim is removed again."""
     # The fence makes the name unique to this claim: two at once cannot write the same object.
     key = f"sources/{job.id}/{job.fence}"
-    tally = _Tally()
+    tally = _Tally(job.id)
     with opened(job.source, egress, sources, settings) as chunks:
         store.put_stream(key, tally.passing(chunks), "application/octet-stream")
+    failpoint("fetch.stored", job.id)
     with database.session_scope() as session:
         advanced = jobs.advance(
             session,
@@ -60,5 +65,6 @@ def fetch(
             found={"bytes": tally.bytes, "sha256": tally.sha256},
             progress=FETCHED,
         )
+    failpoint("fetch.committed", job.id)
     if not advanced:
         store.delete(key)

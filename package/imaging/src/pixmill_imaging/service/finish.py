@@ -17,6 +17,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.recipe import TAKEN, Recipe, parse_recipe
 from pixmill_shared.errors import PermanentError, TransientError
+from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs, renditions
 from pixmill_shared.storage import ObjectNotFound, ObjectStore
 from pixmill_shared.storage.places import Places
@@ -76,6 +77,7 @@ class _Work:
         if facts is not None and not missing:
             return facts, {}
         rendering = self._opened()
+        failpoint("body.opened", self.job.id)
         return _found(rendering), self._made(rendering, missing, held)
 
     def output(self, planned: Planned, held: Held, made: dict[str, Row]) -> Row:
@@ -114,7 +116,9 @@ class _Work:
             # The name ends in an id of its own, so that a late delete can only ever hit this very object.
             key = f"renditions/{planned.key[:2]}/{planned.key}/{rendition_id}.{rendered.extension}"
             self.written.append(key)
+            failpoint("output.made", self.job.id)
             self.store.put(key, rendered.data, rendered.media_type)
+            failpoint("output.stored", self.job.id)
             rows[planned.key] = {
                 "id": rendition_id,
                 "storage_key": key,
@@ -128,6 +132,7 @@ class _Work:
 
 
 def _finish(work: _Work, found: Row, rows: list[Row]) -> None:
+    failpoint("finish.begun", work.job.id)
     linked = {row["id"] for row in rows if row["cached"]}
     kept: Iterable[str] | None = None
     # If this commit is cut off, nobody knows whether it took place: the objects stay, and a sweep of objects
@@ -136,6 +141,7 @@ def _finish(work: _Work, found: Row, rows: list[Row]) -> None:
         still_there = renditions.lock(session, linked)
         if still_there:
             kept = jobs.complete(session, work.job, found=found, sha256=work.source_sha256, made=rows)
+    failpoint("finish.committed", work.job.id)
     _remove(work.store, set(work.written) - set(kept or []))
     if not still_there:
         raise TransientError(

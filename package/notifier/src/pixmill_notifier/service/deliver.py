@@ -16,6 +16,7 @@ from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, WorkError
+from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import dead_letters, deliveries
 from pixmill_shared.repositories.deliveries import ClaimedDelivery, Try
@@ -52,8 +53,11 @@ def deliver(delivery_id: uuid.UUID, courier: Courier) -> None:
     structlog.contextvars.bind_contextvars(
         job_id=str(delivery.job_id), delivery_id=str(delivery.id), attempt=delivery.attempts
     )
+    failpoint("webhook.claimed", delivery.job_id)
     answer, attempt = _post(delivery, courier)
+    failpoint("webhook.answered", delivery.job_id)
     _record(delivery, answer, attempt, courier)
+    failpoint("webhook.recorded", delivery.job_id)
 
 
 def _post(delivery: ClaimedDelivery, courier: Courier) -> tuple[Answer, Try]:

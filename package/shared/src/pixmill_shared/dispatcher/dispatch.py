@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.dispatcher import metrics
 from pixmill_shared.dispatcher.kinds import KINDS, Kind
+from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories.work import Due
 from pixmill_shared.runtime import Runtime
@@ -47,7 +48,11 @@ class Dispatcher:
             # Published before the commit: a crash in between sends a message twice, which a claim makes harmless.
             # The other way round would lose it until the recovery finds it.
             if rows:
+                failpoint("dispatch.taken", kind.work.table)
                 self._publish(kind, rows)
+                failpoint("dispatch.published", kind.work.table)
+        if rows:
+            failpoint("dispatch.committed", kind.work.table)
         for row in rows:
             metrics.DISPATCHED.labels(queue=row.queue).inc()
         return len(rows)

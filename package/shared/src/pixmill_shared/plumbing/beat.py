@@ -6,6 +6,7 @@ from celery import signals
 from celery.beat import Scheduler
 
 from pixmill_shared.errors import ConfigurationError
+from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.health import HealthServer, Pulse
 from pixmill_shared.observability.logs import get_logger, name_process
 from pixmill_shared.plumbing.processes import check_broker, serve_health, stop_process
@@ -29,6 +30,7 @@ class PulseScheduler(Scheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         _pulse.tick()
+        failpoint("beat.tick")
         return float(super().tick(*args, **kwargs))
 
 

@@ -18,6 +18,7 @@ from pixmill_shared.plumbing.registration import check_registration
 from pixmill_shared.runtime import runtime, start_runtime
 from pixmill_shared.settings.base import check_together
 from pixmill_shared.settings.database import DatabaseSettings
+from pixmill_shared.settings.failpoints import FailpointSettings
 from pixmill_shared.settings.process import ListenSettings
 
 log = get_logger(__name__)
@@ -44,7 +45,7 @@ def consume_by_default(*queues: QueueName) -> None:
     _default_queues[:] = queues
 
 
-_checks: list[Callable[[], object]] = [DatabaseSettings.load, ListenSettings.load]
+_checks: list[Callable[[], object]] = [DatabaseSettings.load, ListenSettings.load, FailpointSettings.load]
 
 
 def check_at_start(*checks: Callable[[], object]) -> None:

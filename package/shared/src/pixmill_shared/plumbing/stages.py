@@ -11,6 +11,7 @@ from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.errors import PermanentError, TransientError, WorkError
+from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import jobs
 from pixmill_shared.runtime import Runtime
@@ -31,6 +32,7 @@ def run_stage(runtime: Runtime, job_id: str, stage: Stage, task: TaskName, lease
         job = jobs.claim(session, uuid.UUID(job_id), stage, runtime.worker_name, lease)
     if job is None:
         return
+    failpoint("claim.committed", job.id)
     structlog.contextvars.bind_contextvars(job_id=job_id, attempt=job.attempts, request_id=job.request_id)
     failure = _failure_of(job, body)
     if failure is None:
