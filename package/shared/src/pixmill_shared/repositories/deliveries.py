@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
-from pixmill_shared.repositories.work import WorkTable
+from pixmill_shared.domain.ids import new_id
+from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
 
 WORK: Final = WorkTable("deliveries")
 
@@ -82,6 +83,18 @@ _ABANDON = Prepared(
     *("uuid", "bigint", "jsonb"),
 )
 
+_REPEAT = Prepared(
+    f"""
+    WITH made AS (
+      INSERT INTO deliveries (id, project, queue, event_id, job_id, api_key_id, url, replay_of)
+      SELECT $2, project, '{QueueName.NOTIFIER}', event_id, job_id, api_key_id, url, id FROM deliveries WHERE id = $1
+      RETURNING id
+    )
+    SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM made
+    """,
+    *("uuid", "uuid"),
+)
+
 
 def claim(session: Session, delivery_id: uuid.UUID, worker: str, lease: float) -> ClaimedDelivery | None:
     """Compare-and-set. None: someone else has it, it is finished, or it is not due; return silently."""
@@ -110,6 +123,15 @@ def again(session: Session, delivery: ClaimedDelivery, attempt: Try, error: dict
 def abandon(session: Session, delivery_id: uuid.UUID, fence: int, error: dict[str, Any]) -> bool:
     """The process that delivered died each time."""
     return bool(_ABANDON.run(session, delivery_id, fence, error))
+
+
+def repeat(session: Session, delivery_id: uuid.UUID) -> uuid.UUID | None:
+    """The same event for the same receiver, from the first try on; None if there is no such delivery any more.
+
+    A receiver sees the id of the event in both, and may know them for one.
+    """
+    repeated = new_id()
+    return repeated if _REPEAT.run(session, delivery_id, repeated) else None
 
 
 def _end(

@@ -48,13 +48,13 @@ _INSERT = Prepared(
     f"""
     WITH job AS (
       INSERT INTO jobs (id, project, kind, stage, queue, priority, api_key_id, source, source_key, source_sha256,
-                        recipe, metadata, webhook_url, request_id, destination)
-      VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING created_at
+                        recipe, metadata, webhook_url, request_id, destination, retry_of)
+      VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING created_at
     )
     SELECT created_at, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """,
     *("uuid", "text", "text", "text", "smallint", "uuid", "jsonb"),
-    *("text", "text", "jsonb", "jsonb", "text", "text", "text"),
+    *("text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid"),
 )
 
 _CLAIM = Prepared(
@@ -132,6 +132,8 @@ class NewJob:
     webhook_url: str | None = None
     request_id: str | None = None
     destination: str | None = None
+    #: The job that this one repeats.
+    retry_of: uuid.UUID | None = None
 
 
 def insert(session: Session, job: NewJob) -> uuid.UUID:
@@ -150,6 +152,7 @@ def insert(session: Session, job: NewJob) -> uuid.UUID:
             job.source_key,
         ),
         *(job.source_sha256, job.recipe, job.metadata or {}, job.webhook_url, job.request_id, job.destination),
+        job.retry_of,
     )
     return job_id
 
