@@ -20,6 +20,7 @@ from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.flower import FlowerSettings
+from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings, WebhookSecretSettings
@@ -47,7 +48,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "imaging": (*_CLAIMING, StorageSettings, DestinationSettings, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
     "imaging-io": (*_CLAIMING, StorageSettings, SourceSettings, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
     "notifier": (*_CLAIMING, *_SIGNED, EgressSettings, WebhookSecretSettings, "PIXMILL_NOTIFIER_CONCURRENCY"),
-    "worker": (*_CELERY, DatabaseSettings, "PIXMILL_WORKER_CONCURRENCY"),
+    "worker": (*_CELERY, DatabaseSettings, StorageSettings, MaintenanceSettings, "PIXMILL_WORKER_CONCURRENCY"),
     "beat": _CELERY,
     "flower": (RuntimeSettings, BrokerSettings, TaskLimitSettings, FlowerSettings),
 }

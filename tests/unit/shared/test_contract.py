@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from typing import Any, get_type_hints
 
 import pytest
@@ -17,13 +18,15 @@ from pixmill_shared.contract.queues import RENDER_QUEUES, WORKER_QUEUES, Priorit
 from pixmill_shared.contract.tasks import ROUTES, TaskName
 from pixmill_shared.dispatcher.kinds import KINDS
 from pixmill_shared.domain.jobs import TERMINAL
-from pixmill_shared.plumbing.config import task_modules
-from pixmill_shared.schedule import SCHEDULE, beat_schedule
+from pixmill_shared.plumbing.config import beat_schedule, task_modules
+from pixmill_shared.schedule import SCHEDULE
 
 EXPECTED = {
     TaskName.FETCH_SOURCE: QueueName.FETCH,
     TaskName.RENDER_JOB: QueueName.IMAGING,
     TaskName.DELIVER_WEBHOOK: QueueName.NOTIFIER,
+    TaskName.EXPIRE_UPLOADS: QueueName.API,
+    TaskName.CLEAN_UP: QueueName.MAINTENANCE,
     TaskName.RECORD_HEARTBEAT: QueueName.DEFAULT,
 }
 PAYLOADS: dict[TaskName, Any] = {
@@ -126,7 +129,17 @@ def test_schedule_drops_a_tick_before_the_next_and_asks_for_no_result() -> None:
         options = entries[entry.name]["options"]
         assert options["expires"] < entry.every.total_seconds()
         assert options["ignore_result"] is True
-        assert options["queue"] in set(QueueName)
+        assert QueueName(options["queue"]) is EXPECTED[entry.task]
+
+
+def test_daily_entry_runs_once_a_day_at_its_hour_by_the_apps_timezone() -> None:
+    daily = [entry for entry in SCHEDULE if entry.at]
+    assert {entry.every for entry in daily} == {timedelta(days=1)}
+    for entry in daily:
+        ticks = beat_schedule()[entry.name]["schedule"]
+        assert ticks.hour == {entry.at.hour}
+        assert ticks.minute == {entry.at.minute}
+        assert ticks.day_of_week == set(range(7))
 
 
 def test_reliability_settings_are_those_of_the_design() -> None:

@@ -2,8 +2,18 @@
 
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import QueueName
-from pixmill_shared.plumbing.processes import consume_by_default
+from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
+from pixmill_shared.settings.maintenance import MaintenanceSettings
+from pixmill_shared.settings.storage import StorageSettings
 
 __all__ = ["app"]
 
+
+def _check_storage() -> None:
+    from pixmill_shared.storage import prepare_directory
+
+    prepare_directory(StorageSettings.load())
+
+
 consume_by_default(QueueName.API)
+check_at_start(_check_storage, MaintenanceSettings.load)

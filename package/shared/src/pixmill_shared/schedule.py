@@ -1,8 +1,8 @@
 """The one schedule. Every entry is "process all that is due", safe to run twice, and expires below its interval."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from datetime import time, timedelta
+from typing import Final
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.contract.tasks import TaskName
@@ -10,27 +10,34 @@ from pixmill_shared.contract.tasks import TaskName
 
 @dataclass(frozen=True)
 class Entry:
-    """``every`` is the interval; a tick that waited longer than ``expires`` is dropped: the next one does its work."""
+    """``every`` is the interval; a tick that waited longer than ``expires`` is dropped: the next one does its work.
+
+    ``at``: once a day, at that hour and minute in the app's timezone (CELERY_TIMEZONE); ``every`` is a day then.
+    """
 
     name: str
     task: TaskName
     every: timedelta
     expires: timedelta
     queue: QueueName = QueueName.DEFAULT
+    at: time | None = None
 
 
 SCHEDULE: Final = (
     Entry("heartbeat", TaskName.RECORD_HEARTBEAT, every=timedelta(seconds=10), expires=timedelta(seconds=8)),
+    Entry(
+        "expire-uploads",
+        TaskName.EXPIRE_UPLOADS,
+        every=timedelta(hours=1),
+        expires=timedelta(minutes=50),
+        queue=QueueName.API,
+    ),
+    Entry(
+        "cleanup-old-data",
+        TaskName.CLEAN_UP,
+        at=time(3),
+        every=timedelta(days=1),
+        expires=timedelta(hours=6),
+        queue=QueueName.MAINTENANCE,
+    ),
 )
-
-
-def beat_schedule() -> dict[str, dict[str, Any]]:
-    """As Celery wants it."""
-    return {
-        entry.name: {
-            "task": entry.task.value,
-            "schedule": entry.every,
-            "options": {"expires": entry.expires.total_seconds(), "queue": entry.queue.value, "ignore_result": True},
-        }
-        for entry in SCHEDULE
-    }

@@ -23,7 +23,7 @@ def with_digests(session: Session, project: str, recipe: Recipe) -> Recipe:
     marks = dict(_marks(recipe))
     if not marks:
         return recipe
-    found = uploads.digests(session, project, {uuid.UUID(mark.upload_id) for mark in marks.values()})
+    found = uploads.digests(session, project, uploads_named_by(recipe))
     digests = {str(upload_id): sha256 for upload_id, sha256 in found.items()}
     errors = [error for at, mark in marks.items() for error in _wrong(at, mark, digests)]
     if errors:
@@ -34,6 +34,11 @@ def with_digests(session: Session, project: str, recipe: Recipe) -> Recipe:
             for output in recipe.outputs
         )
     )
+
+
+def uploads_named_by(recipe: Recipe) -> set[uuid.UUID]:
+    """The ids of the images of all watermarks."""
+    return {uuid.UUID(mark.upload_id) for _, mark in _marks(recipe)}
 
 
 def _marks(recipe: Recipe) -> Iterator[tuple[str, ImageMark]]:

@@ -1,1 +1,5 @@
-"""The API's own Celery tasks: none so far. Named by the entry point, so that a worker imports what comes here."""
+"""The API's own Celery tasks; this module is its entry point in ``pixmill.tasks``."""
+
+from pixmill_api.tasks import uploads
+
+__all__ = ["uploads"]

@@ -8,6 +8,7 @@ from pixmill_imaging.service.origins import opened
 from pixmill_shared.contract.queues import RENDER_QUEUES, Priority
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.domain.objects import source_name
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs
@@ -48,8 +49,7 @@ def fetch(
     sources: Places | None = None,
 ) -> None:
     """Raises the errors of ``egress`` and ``storage``; what was stored for a lost claim is removed again."""
-    # The fence makes the name unique to this claim: two at once cannot write the same object.
-    key = f"sources/{job.id}/{job.fence}"
+    key = source_name(job.id, job.fence)
     tally = _Tally(job.id)
     with opened(job.source, egress, sources, settings) as chunks:
         store.put_stream(key, tally.passing(chunks), "application/octet-stream")

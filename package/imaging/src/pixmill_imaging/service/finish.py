@@ -15,6 +15,7 @@ from pixmill_imaging.wiring import Engine
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.objects import rendition_name
 from pixmill_shared.domain.recipe import TAKEN, Recipe, parse_recipe
 from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.failpoints import failpoint
@@ -113,8 +114,7 @@ class _Work:
         rows: dict[str, Row] = {}
         for rendered in rendering.outputs(by_name):
             planned, rendition_id = by_name[rendered.name], new_id()
-            # The name ends in an id of its own, so that a late delete can only ever hit this very object.
-            key = f"renditions/{planned.key[:2]}/{planned.key}/{rendition_id}.{rendered.extension}"
+            key = rendition_name(planned.key, rendition_id, rendered.extension)
             self.written.append(key)
             failpoint("output.made", self.job.id)
             self.store.put(key, rendered.data, rendered.media_type)

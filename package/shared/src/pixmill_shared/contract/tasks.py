@@ -10,6 +10,8 @@ class TaskName(StrEnum):
     FETCH_SOURCE = "pixmill_imaging.tasks.fetch.fetch_source"
     RENDER_JOB = "pixmill_imaging.tasks.render.render_job"
     DELIVER_WEBHOOK = "pixmill_notifier.tasks.webhooks.deliver_webhook"
+    EXPIRE_UPLOADS = "pixmill_api.tasks.uploads.expire_unfinished"
+    CLEAN_UP = "pixmill_shared.tasks.maintenance.cleanup_old_data"
     RECORD_HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
 
 

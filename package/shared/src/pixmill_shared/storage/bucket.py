@@ -28,6 +28,10 @@ class BucketStore(Objects):
         with writing():
             return obstore.sign(self._store, "GET", check_key(key), max(remaining, _LEAST))
 
+    def remove_unfinished(self, before: datetime.datetime) -> int:
+        """Nothing: the library lists no unfinished uploads."""
+        return 0
+
     @property
     def _client(self) -> Any:
         return self._bucket

@@ -4,14 +4,14 @@ import asyncio
 import datetime
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from obstore.store import LocalStore
 
-from pixmill_shared.storage.keys import check_key
+from pixmill_shared.storage.keys import check_key, is_unfinished
 from pixmill_shared.storage.objects import Objects, writing
 from pixmill_shared.storage.signing import FileUrlSigner
 from pixmill_shared.storage.sources import AsyncSource
@@ -41,6 +41,10 @@ class DirectoryStore(Objects):
         query = self._signer.query(check_key(key), expires_at, media_type, filename)
         return f"{self._public_url}/files/{quote(key)}?{query}"
 
+    def remove_unfinished(self, before: datetime.datetime) -> int:
+        with writing():
+            return sum(_removed(entry, before.timestamp()) for entry in _unfinished(self._path))
+
     @cached_property
     def _client(self) -> Any:
         with writing():
@@ -69,6 +73,30 @@ class DirectoryStore(Objects):
             while path != self._path:
                 path = os.path.dirname(path)
                 _fsync_directory(path)
+
+
+def _unfinished(path: str) -> Iterator[os.DirEntry[str]]:
+    """In constant memory, however many objects there are."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _unfinished(entry.path)
+                elif is_unfinished(entry.name):
+                    yield entry
+    except FileNotFoundError:
+        return  # never written to, or deleted meanwhile
+
+
+def _removed(entry: os.DirEntry[str], before: float) -> bool:
+    # A writer that lives writes: the file's time is that of its last part.
+    try:
+        if entry.stat(follow_symlinks=False).st_mtime > before:
+            return False
+        os.unlink(entry.path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _fsync(path: str) -> None:

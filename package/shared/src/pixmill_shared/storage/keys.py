@@ -31,6 +31,11 @@ def check_key(key: str) -> str:
     return key
 
 
+def is_unfinished(segment: str) -> bool:
+    """Whether a file of that name is still being written, or was when its writer was killed."""
+    return _UNFINISHED.search(segment) is not None
+
+
 def check_prefix(prefix: str) -> str:
     """As a key, or empty; a slash may end it."""
     return check_key(prefix.removesuffix("/")) if prefix else prefix
@@ -41,5 +46,5 @@ def _check_segment(segment: str) -> None:
         raise InvalidKey("a storage key has an empty segment, . or .. in it")
     if len(segment.encode()) > MAX_SEGMENT:
         raise InvalidKey(f"a storage key has a segment of more than {MAX_SEGMENT} bytes")
-    if _UNFINISHED.search(segment):
+    if is_unfinished(segment):
         raise InvalidKey("a segment of a storage key ends in # and digits")

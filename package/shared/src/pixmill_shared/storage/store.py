@@ -83,6 +83,12 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects below ``prefix`` (whole segments: ``a`` lists ``a/b``, not ``ab``; empty: all), in no order."""
 
+    def remove_unfinished(self, before: datetime.datetime) -> int:
+        """Remove what writers that were killed left behind before then, by the store's clock; how many files.
+
+        Buckets: 0. Their unfinished uploads are for a lifecycle rule (see docs/decisions/object-store.md).
+        """
+
     def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
         """A URL that a browser can open until ``expires_at``.
 

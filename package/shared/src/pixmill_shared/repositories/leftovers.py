@@ -1,0 +1,59 @@
+"""Which objects and uploads rows still need. SQLAlchemy: hourly at most, a page at a time."""
+
+import datetime
+import uuid
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, delete, exists, func, literal, select
+from sqlalchemy.orm import Session
+
+from pixmill_shared.database.models import Job, JobUpload, Rendition, Upload
+from pixmill_shared.domain.objects import is_source, rendition_key_of, upload_of
+
+_UNUSED: Final = ~exists().where(Job.source_key == Upload.key) & ~exists().where(JobUpload.upload_id == Upload.id)
+
+
+def named(session: Session, keys: Collection[str]) -> set[str]:
+    """Those of the objects ``keys`` that a row names. Each table is asked by an index, for the names that are its own.
+
+    ``storage_key`` has none, but the name of a rendition's object tells the row's ``key``.
+    """
+    found: set[str] = set()
+    if sources := [key for key in keys if is_source(key)]:
+        found |= set(session.scalars(select(Job.source_key).where(_among(Job.source_key, sources))))
+    if ids := [upload_id for key in keys if (upload_id := upload_of(key))]:
+        found |= set(session.scalars(select(Upload.key).where(Upload.id == any_(literal(ids, ARRAY(Uuid()))))))
+    if addresses := {address for key in keys if (address := rendition_key_of(key))}:
+        found |= set(session.scalars(select(Rendition.storage_key).where(_among(Rendition.key, sorted(addresses)))))
+    return found & set(keys)
+
+
+def aged_uploads(session: Session, older_than: datetime.timedelta, after: uuid.UUID, limit: int) -> Sequence[uuid.UUID]:
+    """The next ids above ``after``, used or not, in their order."""
+    old = Upload.completed_at < func.clock_timestamp() - older_than
+    return session.scalars(select(Upload.id).where(Upload.id > after, old).order_by(Upload.id).limit(limit)).all()
+
+
+def delete_unused_uploads(session: Session, ids: Collection[uuid.UUID]) -> list[str]:
+    """Delete the rows of ``ids`` that no job uses, and return the names of their objects.
+
+    In two statements. The first locks, and passes by what a submission holds (``uploads.find_for_job``). The second
+    looks again: a submission that committed just before the lock is in its snapshot and was not in the first one's.
+    """
+    query = select(Upload.id).where(Upload.id == any_(literal(list(ids), ARRAY(Uuid()))), _UNUSED)
+    locked = session.scalars(query.with_for_update(of=Upload, skip_locked=True)).all()
+    if not locked:
+        return []
+    unused = delete(Upload).where(Upload.id == any_(literal(list(locked), ARRAY(Uuid()))), _UNUSED)
+    return list(session.scalars(unused.returning(Upload.key).execution_options(synchronize_session=False)))
+
+
+def count_unused_uploads(session: Session, ids: Collection[uuid.UUID]) -> int:
+    """How many of ``ids`` no job uses now."""
+    query = select(func.count()).select_from(Upload)
+    return session.scalar(query.where(Upload.id == any_(literal(list(ids), ARRAY(Uuid()))), _UNUSED)) or 0
+
+
+def _among(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    return column == any_(literal(list(values), ARRAY(Text())))  # type: ignore[no-any-return]
