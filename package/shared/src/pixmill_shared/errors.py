@@ -2,10 +2,17 @@
 
 PixmillError
  |- ConfigurationError      a setting is missing or unsafe; the process must not start
+ |- ReplayRefused           a dead letter is not sent again
+ |   |- AlreadyReplayed     it was, and what was made then is named
+ |   |- NotReplayable       there is nothing that could be repeated
+ |- ClaimLost               another worker has the row now, or it was canceled: stop, and write nothing
  |- WorkError               a job cannot go on; carries an ErrorCode for the job's ``error``
      |- PermanentError      the same input will always fail: no retry, no dead letter
      |- TransientError      may pass: tried again with backoff, at last a dead letter
 """
+
+import datetime
+import uuid
 
 from pixmill_shared.contract.codes import ErrorCode
 
@@ -16,6 +23,27 @@ class PixmillError(Exception):
 
 class ConfigurationError(PixmillError):
     """The message says which setting is wrong and what to set."""
+
+
+class ReplayRefused(PixmillError):
+    """The message is a sentence for whoever asked for the replay."""
+
+
+class AlreadyReplayed(ReplayRefused):
+    """``made`` is the id of the job or delivery (``kind``) that the first replay made."""
+
+    def __init__(self, kind: str | None, made: uuid.UUID | None, by: str | None, at: datetime.datetime) -> None:
+        moment = at.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        super().__init__(f"It was replayed already, as {kind} {made}, by {by}, at {moment}.")
+        self.made = made
+
+
+class NotReplayable(ReplayRefused):
+    """What the letter tells of is gone, or was never a row."""
+
+
+class ClaimLost(PixmillError):
+    """The work is somebody else's by now, or nobody's: what was stored for it is removed, and nothing is recorded."""
 
 
 class WorkError(PixmillError):

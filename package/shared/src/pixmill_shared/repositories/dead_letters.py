@@ -1,12 +1,59 @@
-"""Work that gave up. SQLAlchemy: rare by nature."""
+"""Work that gave up, and what came from the broker that nobody can do. SQLAlchemy: rare by nature."""
 
-from typing import Any
+import datetime
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from sqlalchemy import ColumnElement, Uuid, cast, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.models import DeadLetter
+from pixmill_shared.database.models import DeadLetter, Delivery, Job
 from pixmill_shared.domain.ids import new_id
+
+OF_JOBS: Final = (TaskName.FETCH_SOURCE, TaskName.RENDER_JOB)
+OF_DELIVERIES: Final = (TaskName.DELIVER_WEBHOOK,)
+
+
+@dataclass(frozen=True)
+class Letters:
+    """Which dead letters. ``projects`` None: everybody's; a None among them: those that belong to nobody.
+
+    ``since`` and ``until`` (exclusive) are about when the work gave up.
+    """
+
+    projects: tuple[str | None, ...] | None = None
+    task: str | None = None
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+    replayed: bool | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.projects is not None:
+            found.append(_of(self.projects))
+        if self.task is not None:
+            found.append(DeadLetter.task == self.task)
+        if self.since is not None:
+            found.append(DeadLetter.created_at >= self.since)
+        if self.until is not None:
+            found.append(DeadLetter.created_at < self.until)
+        if self.replayed is not None:
+            found.append(DeadLetter.replayed_at.is_not(None) if self.replayed else DeadLetter.replayed_at.is_(None))
+        return found
+
+
+@dataclass(frozen=True)
+class RefusedItem:
+    """Something from the broker that is no work; ``id`` is minted where it was found, so that it is kept once."""
+
+    id: uuid.UUID
+    task: str
+    payload: dict[str, Any]
+    error: dict[str, Any]
 
 
 def bury(
@@ -31,3 +78,59 @@ def bury(
             traceback=traceback,
         )
     )
+
+
+def keep_refused(session: Session, item: RefusedItem) -> None:
+    """Does nothing if it is there already."""
+    values = {"id": item.id, "task": item.task, "payload": item.payload, "error": item.error, "attempts": 0}
+    session.execute(insert(DeadLetter).values(**values).on_conflict_do_nothing())
+
+
+def page(session: Session, which: Letters, *, limit: int, before: uuid.UUID | None = None) -> Sequence[DeadLetter]:
+    """Newest first, one more than ``limit`` if there are more."""
+    query = select(DeadLetter).where(*which.conditions())
+    if before is not None:
+        query = query.where(DeadLetter.id < before)
+    return session.scalars(query.order_by(DeadLetter.id.desc()).limit(limit + 1)).all()
+
+
+def find(session: Session, letter_id: uuid.UUID, projects: tuple[str | None, ...] | None) -> DeadLetter | None:
+    """None also for another project's."""
+    return session.scalar(select(DeadLetter).where(DeadLetter.id == letter_id, *Letters(projects).conditions()))
+
+
+def lock(session: Session, letter_id: uuid.UUID, projects: tuple[str | None, ...] | None) -> DeadLetter | None:
+    """As ``find``, until the transaction ends: who comes second sees what the first one wrote."""
+    query = select(DeadLetter).where(DeadLetter.id == letter_id, *Letters(projects).conditions())
+    return session.scalar(query.with_for_update().execution_options(populate_existing=True))
+
+
+def lock_replayable(session: Session, which: Letters, limit: int) -> Sequence[DeadLetter]:
+    """Not replayed yet, and what they tell of is still there; oldest first. Those that others hold are passed by."""
+    query = select(DeadLetter).where(*which.conditions(), DeadLetter.replayed_at.is_(None), _has_origin())
+    return session.scalars(query.order_by(DeadLetter.id).limit(limit).with_for_update(skip_locked=True)).all()
+
+
+def count_replayable(session: Session, which: Letters, most: int) -> int:
+    """At most ``most``, so that nobody counts a million."""
+    query = select(DeadLetter.id).where(*which.conditions(), DeadLetter.replayed_at.is_(None), _has_origin())
+    return session.scalar(select(func.count()).select_from(query.limit(most).subquery())) or 0
+
+
+def mark_replayed(session: Session, letter: DeadLetter, *, by: str, made: uuid.UUID) -> None:
+    """``letter`` is locked by this transaction, which also makes ``made``."""
+    letter.replayed_at, letter.replayed_by, letter.replayed_as = func.clock_timestamp(), by, made
+    session.flush()
+
+
+def _of(projects: tuple[str | None, ...]) -> ColumnElement[bool]:
+    named = [project for project in projects if project is not None]
+    theirs = DeadLetter.project.in_(named)
+    return or_(theirs, DeadLetter.project.is_(None)) if None in projects else theirs
+
+
+def _has_origin() -> ColumnElement[bool]:
+    # What the broker brought has neither key in its payload, whatever task it names.
+    job = exists().where(Job.id == cast(DeadLetter.payload["job_id"].astext, Uuid))
+    delivery = exists().where(Delivery.id == cast(DeadLetter.payload["delivery_id"].astext, Uuid))
+    return or_(DeadLetter.task.in_(OF_JOBS) & job, DeadLetter.task.in_(OF_DELIVERIES) & delivery)

@@ -1,0 +1,115 @@
+"""Dead letters sent again: a new job or a new delivery that points at its origin, once a letter.
+
+Marking the letter and making the work are one transaction, so there is never one without the other.
+"""
+
+import contextlib
+import uuid
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pixmill_shared.database.engine import Database
+from pixmill_shared.database.models import DeadLetter
+from pixmill_shared.errors import AlreadyReplayed, NotReplayable
+from pixmill_shared.repositories import dead_letters, deliveries
+from pixmill_shared.repositories.dead_letters import OF_DELIVERIES, OF_JOBS, Letters
+from pixmill_shared.service.repeating import repeat_job
+
+MOST: Final = 1_000
+"""Letters that one call of ``replay_many`` takes on."""
+
+_AT_ONCE: Final = 50
+"""Letters a transaction: new work holds its lane until the commit, and others want to submit meanwhile."""
+
+REPLAYABLE: Final = tuple(str(task) for task in (*OF_JOBS, *OF_DELIVERIES))
+"""The tasks whose dead letters tell of a row, which can be repeated."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What was made of a letter."""
+
+    letter_id: uuid.UUID
+    kind: Literal["job", "delivery"]
+    id: uuid.UUID
+
+
+@dataclass(frozen=True)
+class Replays:
+    """``more``: letters were left that may be replayed too."""
+
+    made: tuple[Replayed, ...]
+    more: bool
+
+
+def replay(
+    session: Session,
+    letter_id: uuid.UUID,
+    projects: tuple[str | None, ...] | None,
+    *,
+    by: str,
+    request_id: str | None = None,
+) -> Replayed | None:
+    """Replay one. None: there is no such letter. Raises AlreadyReplayed or NotReplayable.
+
+    Of two at the same time the second waits for the first, and is told what it made.
+    """
+    letter = dead_letters.lock(session, letter_id, projects)
+    if letter is None:
+        return None
+    if letter.replayed_at is not None:
+        raise AlreadyReplayed(kind_of(letter), letter.replayed_as, letter.replayed_by, letter.replayed_at)
+    return _replay(session, letter, by, request_id)
+
+
+def replay_many(
+    database: Database, which: Letters, *, by: str, limit: int = MOST, request_id: str | None = None
+) -> Replays:
+    """Replay those that can be, oldest first, at most ``limit``, a transaction for each few of them.
+
+    Letters that come into being meanwhile are not taken on: they may tell of what this call made.
+    """
+    with database.session_scope() as session:
+        until = which.until or session.scalar(select(func.clock_timestamp()))
+    which = replace(which, until=until, replayed=None)
+    made: list[Replayed] = []
+    while len(made) < limit:
+        wanted = min(_AT_ONCE, limit - len(made))
+        with database.session_scope() as session:
+            letters = dead_letters.lock_replayable(session, which, wanted)
+            for letter in letters:
+                # Deleted since it was looked for: the next look leaves it out.
+                with contextlib.suppress(NotReplayable):
+                    made.append(_replay(session, letter, by, request_id))
+        if len(letters) < wanted:
+            break
+    with database.session_scope() as session:
+        more = dead_letters.count_replayable(session, which, 1) > 0
+    return Replays(tuple(made), more)
+
+
+def kind_of(letter: DeadLetter) -> Literal["job", "delivery"] | None:
+    """What a replay of it makes; None: it tells of no row."""
+    if letter.project is None:
+        return None
+    if letter.task in OF_JOBS:
+        return "job"
+    return "delivery" if letter.task in OF_DELIVERIES else None
+
+
+def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | None) -> Replayed:
+    kind = kind_of(letter)
+    if kind is None:
+        raise NotReplayable(
+            "It came from the broker and tells of no row. Nothing is lost with it: pixmill sends the messages of its "
+            "rows again by itself."
+        )
+    origin = uuid.UUID(letter.payload[f"{kind}_id"])
+    made = repeat_job(session, origin, request_id=request_id) if kind == "job" else deliveries.repeat(session, origin)
+    if made is None:
+        raise NotReplayable(f"The {kind} that it tells of was deleted.")
+    dead_letters.mark_replayed(session, letter, by=by, made=made)
+    return Replayed(letter.id, kind, made)
