@@ -11,6 +11,7 @@ from pixmill_api import openapi, problems
 from pixmill_api.auth import Context
 from pixmill_api.middleware import RequestContext
 from pixmill_api.routes import docs, files, health, jobs, process, uploads
+from pixmill_api.service.backlog import Backlog
 from pixmill_api.settings import ApiSettings, refuse_exposure
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
@@ -29,6 +30,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         public_url=PublicSettings.load().base,
         max_source_bytes=EgressSettings.load().max_source_bytes,
         readiness=Readiness(health.checks_of(runtime)),
+        backlog=Backlog(settings.max_backlog),
     )
     app = FastAPI(
         title="pixmill",

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pixmill_api.errors import NotAuthenticated
+from pixmill_api.service.backlog import Backlog
 from pixmill_api.settings import ApiSettings
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime
@@ -27,6 +28,7 @@ class Context:
     public_url: str
     max_source_bytes: int
     readiness: Readiness
+    backlog: Backlog
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,12 @@ RequestError
  |- NotAuthenticated     no key, or one that does not exist
  |- LinkRefused          a signed URL that is tampered with or has expired
  |- NotFound             there is no such thing, or it is another project's
+ |- Conflict             not in the state that the thing is in
+ |- KeyMalformed         an Idempotency-Key that is none
+ |- KeyReused            an Idempotency-Key that another request was answered under
+ |- TryLater             nothing is wrong with the request; ``retry_after`` seconds later it may be taken
+ |   |- KeyInFlight      the first request under the Idempotency-Key is still running
+ |   |- QueueFull        PIXMILL_MAX_BACKLOG jobs wait
  |- RangeRefused         a range beyond the end; ``size`` is that of the whole
 """
 
@@ -58,6 +64,37 @@ class LinkRefused(RequestError):
 
 class NotFound(RequestError):
     pass
+
+
+class Conflict(RequestError):
+    pass
+
+
+class KeyMalformed(RequestError):
+    pass
+
+
+class KeyReused(RequestError):
+    def __init__(self) -> None:
+        super().__init__("Another request was answered under this Idempotency-Key. Send a new key with a new request.")
+
+
+class TryLater(RequestError):
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class KeyInFlight(TryLater):
+    def __init__(self) -> None:
+        super().__init__("The first request under this Idempotency-Key is still running.", retry_after=1)
+
+
+class QueueFull(TryLater):
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "Too many jobs wait already. Nothing of the request was kept; send it again later.", retry_after
+        )
 
 
 class RangeRefused(RequestError):

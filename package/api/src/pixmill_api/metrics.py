@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS: Final = Counter("pixmill_http_requests_total", "Requests that were answered", ["method", "route", "status"])
 SECONDS: Final = Histogram(
@@ -12,3 +12,6 @@ SECONDS: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 UPLOADED: Final = Counter("pixmill_uploaded_bytes_total", "Bytes of complete uploads")
+BACKLOG: Final = Gauge(
+    "pixmill_backlog_jobs", "Queued jobs at the last count, at most PIXMILL_MAX_BACKLOG; at the limit POST answers 429"
+)

@@ -21,10 +21,12 @@ _MEANINGS: Final = {
     401: "An API key is needed",
     403: "The link is not valid, or no longer",
     404: "There is no such thing, or it is another project's",
+    409: "Not in this state; or the first request under the `Idempotency-Key` is still running, see `Retry-After`",
     413: "Too many bytes",
     415: "A content type that is not taken here",
     416: "The range begins after the end",
-    422: "Well-formed, but wrong: see `errors`",
+    422: "Well-formed, but wrong: see `errors`; or another request under the same `Idempotency-Key`",
+    429: "Too many jobs wait: see `Retry-After`",
     503: "A dependency is down; see `Retry-After`",
 }
 

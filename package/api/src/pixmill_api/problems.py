@@ -37,9 +37,13 @@ class ProblemCode(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONFLICT = "conflict"
+    IDEMPOTENCY_KEY_IN_FLIGHT = "idempotency_key_in_flight"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
     INVALID = "invalid"
+    QUEUE_FULL = "queue_full"
     INTERNAL = "internal"
     DATABASE_UNAVAILABLE = "database_unavailable"
     HTTP = "http_error"
@@ -53,13 +57,18 @@ class Kind(NamedTuple):
 
 _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.MalformedBody: Kind(400, ProblemCode.MALFORMED, "The body cannot be read"),
+    errors.KeyMalformed: Kind(400, ProblemCode.MALFORMED, "The Idempotency-Key cannot be used"),
     errors.NotAuthenticated: Kind(401, ProblemCode.UNAUTHENTICATED, "An API key is needed"),
     errors.LinkRefused: Kind(403, ProblemCode.FORBIDDEN, "The link does not open this file"),
     errors.NotFound: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
+    errors.Conflict: Kind(409, ProblemCode.CONFLICT, "It is too late for that"),
+    errors.KeyInFlight: Kind(409, ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT, "The same request is still running"),
     errors.BodyTooLarge: Kind(413, ErrorCode.TOO_LARGE, "The body has too many bytes"),
     errors.MediaTypeRefused: Kind(415, ProblemCode.UNSUPPORTED_MEDIA_TYPE, "The content type is not taken here"),
     errors.RangeRefused: Kind(416, ProblemCode.RANGE_NOT_SATISFIABLE, "The range cannot be given"),
     errors.InvalidRequest: Kind(422, ProblemCode.INVALID, "The request is not valid"),
+    errors.KeyReused: Kind(422, ProblemCode.IDEMPOTENCY_KEY_REUSED, "The Idempotency-Key belongs to another request"),
+    errors.QueueFull: Kind(429, ProblemCode.QUEUE_FULL, "Too many jobs wait"),
 }
 _OF_STATUS: Final = {
     404: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
@@ -115,6 +124,8 @@ def _refused(request: Request, error: Any) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.RangeRefused):
         headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, errors.TryLater):
+        headers["Retry-After"] = str(error.retry_after)
     wrong = error.errors if isinstance(error, errors.InvalidRequest) else ()
     return problem(request, _KINDS[type(error)], error.detail, wrong=wrong, headers=headers)
 

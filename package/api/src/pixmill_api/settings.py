@@ -40,6 +40,25 @@ class ApiSettings(Settings):
         description="requests that use the database at once; each may hold a connection",
     )
 
+    max_backlog: int = Field(
+        default=1_000_000,
+        ge=1,
+        validation_alias="PIXMILL_MAX_BACKLOG",
+        description="queued jobs above which a POST that makes a job is answered 429",
+    )
+    max_delay: int = Field(
+        default=366 * 86_400,
+        ge=0,
+        validation_alias="PIXMILL_MAX_DELAY",
+        description="seconds that the run_at of a job may lie ahead",
+    )
+    idempotency_ttl: int = Field(
+        default=86_400,
+        ge=1,
+        validation_alias="PIXMILL_IDEMPOTENCY_TTL",
+        description="seconds that an answer is kept under its Idempotency-Key",
+    )
+
     @property
     def keys_required(self) -> bool:
         return self.auth == "on"

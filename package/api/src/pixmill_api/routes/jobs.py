@@ -11,6 +11,7 @@ from pixmill_api.auth import Asking, Shared
 from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_cursor, parse_id
 from pixmill_api.errors import InvalidRequest, NotFound
+from pixmill_api.idempotency import Creating
 from pixmill_api.openapi import FILE_ANSWERS, JOB_BODY, problems_of, success
 from pixmill_api.reading import read_job
 from pixmill_api.routes import router as make_router
@@ -32,13 +33,14 @@ router = make_router("jobs")
     "",
     status_code=202,
     summary="Make a job",
-    responses={**success(202, JobDocument), **problems_of(400, 401, 413, 415, 422, 503)},
+    responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
     openapi_extra={"requestBody": JOB_BODY},
 )
-async def create_job(request: Request, context: Shared, caller: Asking) -> JSONResponse:
+async def create_job(request: Request, context: Shared, caller: Asking, once: Creating) -> Response:
     """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode."""
     limits = Limits(max_outputs=context.settings.max_outputs)
-    body, recipe = read_job(await read_json(request, context.settings.max_body_bytes), limits)
+    document = await read_json(request, context.settings.max_body_bytes)
+    body, recipe = read_job(document, limits)
     source = body.source
     submission = Submission(
         *(caller, recipe, body, request_id_of(request)),
@@ -47,7 +49,7 @@ async def create_job(request: Request, context: Shared, caller: Asking) -> JSONR
         key=source_address(context, source.key),
         destination=destination_address(context, body.destination, recipe),
     )
-    return await accept(context, submission)
+    return await accept(context, once, document, submission)
 
 
 @router.get("", summary="List jobs", responses={**success(200, JobList), **problems_of(401, 422, 503)})

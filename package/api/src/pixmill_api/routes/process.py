@@ -4,13 +4,14 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from pixmill_api.auth import Asking, Caller, Context, Shared
 from pixmill_api.bodies import limited, read_json
 from pixmill_api.domain.documents import read_document
 from pixmill_api.domain.media_types import FORM, essence
 from pixmill_api.errors import InvalidRequest
+from pixmill_api.idempotency import Creating, Once
 from pixmill_api.openapi import PROCESS_BODY, problems_of, success
 from pixmill_api.reading import read_short
 from pixmill_api.routes import router as make_router
@@ -29,23 +30,26 @@ _NUMBERS: Final = ("width", "height")
     "",
     status_code=202,
     summary="Make one picture",
-    responses={**success(202, JobDocument), **problems_of(400, 401, 413, 415, 422, 503)},
+    responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
     openapi_extra={"requestBody": PROCESS_BODY},
 )
-async def process(request: Request, context: Shared, caller: Asking) -> JSONResponse:
+async def process(request: Request, context: Shared, caller: Asking, once: Creating) -> Response:
     """Fit a picture into a box, with a filter if you like; by URL as JSON, or as a form with the field `file`.
 
     The format stays the source's if that is jpeg, png, webp, avif or gif, else it becomes jpeg.
     """
     content_type = request.headers.get("content-type") or ""
     if essence(content_type) == FORM:
-        return await _from_form(request, content_type, context, caller)
-    body, recipe = read_short(ProcessRequest, await read_json(request, context.settings.max_body_bytes))
+        if once.key is None:
+            context.backlog.refuse_early()
+        return await _from_form(request, content_type, context, caller, once)
+    document = await read_json(request, context.settings.max_body_bytes)
+    body, recipe = read_short(ProcessRequest, document)
     submission = Submission(caller, recipe, body, request_id_of(request), url=body.image_url)
-    return await accept(context, submission)
+    return await accept(context, once, document, submission)
 
 
-async def _from_form(request: Request, content_type: str, context: Context, caller: Caller) -> JSONResponse:
+async def _from_form(request: Request, content_type: str, context: Context, caller: Caller, once: Once) -> Response:
     limit = context.max_source_bytes + context.settings.max_body_bytes + ENVELOPE
     async with (
         aclosing(limited(request, limit)) as chunks,
@@ -53,7 +57,7 @@ async def _from_form(request: Request, content_type: str, context: Context, call
     ):
         body, recipe = read_short(ProcessForm, _as_json(form.fields))
         submission = Submission(caller, recipe, body, request_id_of(request), attached=form.upload)
-        return await accept(context, submission)
+        return await accept(context, once, form.content(), submission)
 
 
 def _as_json(fields: dict[str, str]) -> dict[str, Any]:

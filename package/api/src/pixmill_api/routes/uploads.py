@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from pixmill_api.auth import Asking, Context, Shared
 from pixmill_api.bodies import limited
 from pixmill_api.domain.media_types import FORM, essence
+from pixmill_api.idempotency import Creating, created
 from pixmill_api.openapi import UPLOAD_BODY, problems_of, success
 from pixmill_api.routes import router as make_router
 from pixmill_api.schemas import UploadDocument
@@ -24,17 +24,16 @@ router = make_router("uploads")
     "",
     status_code=201,
     summary="Upload a picture",
-    responses={**success(201, UploadDocument), **problems_of(400, 401, 413, 415, 422, 503)},
+    responses={**success(201, UploadDocument), **problems_of(400, 401, 409, 413, 415, 422, 503)},
     openapi_extra={"requestBody": UPLOAD_BODY},
 )
-async def create_upload(request: Request, context: Shared, caller: Asking) -> JSONResponse:
+async def create_upload(request: Request, context: Shared, caller: Asking, once: Creating) -> Response:
     """Raw bytes with an image content type, or a form with the field `file`; streamed and hashed on the way.
 
     Whether the bytes are a picture is judged when a job uses them.
     """
     async with _received(request, context) as stored:
-        document = await run_in_threadpool(record_upload, context, caller, stored)
-    return JSONResponse(document, 201)
+        return await once.answer(stored.content(), lambda session: created(201, record_upload(session, caller, stored)))
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from pixmill_api.auth import Context
 from pixmill_api.errors import BodyTooLarge, InvalidRequest
@@ -22,6 +22,10 @@ class Form:
 
     upload: StoredUpload
     fields: dict[str, str] = field(default_factory=dict)
+
+    def content(self) -> dict[str, Any]:
+        """What the form says, in whatever order and between whatever boundaries it came."""
+        return {"file": self.upload.content(), "fields": self.fields}
 
 
 @asynccontextmanager

@@ -9,29 +9,34 @@ from typing import Any
 
 import anyio
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import DBAPIError
 
 from pixmill_api import metrics
 from pixmill_api.domain.media_types import FORM, UNKNOWN, upload_type
 from pixmill_api.errors import BodyTooLarge, MediaTypeRefused
 from pixmill_shared.database.models import Upload
 from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.objects import upload_name
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.storage import ObjectStore, StorageUnavailable
 
 log = get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoredUpload:
-    """An object that is complete, and not yet a row."""
+    """An object that is complete, and not yet a row. ``used``: a transaction that writes the row was begun."""
 
     id: uuid.UUID
     key: str
     media_type: str
     sha256: str
     bytes: int
+    used: bool = False
 
     def row(self, project: str) -> Upload:
+        """From now on the object may be needed."""
+        self.used = True
         return Upload(
             id=self.id,
             project=project,
@@ -40,6 +45,10 @@ class StoredUpload:
             bytes=self.bytes,
             media_type=self.media_type,
         )
+
+    def content(self) -> dict[str, Any]:
+        """What came in, whatever it is called here."""
+        return {"sha256": self.sha256, "bytes": self.bytes, "media_type": self.media_type}
 
     def document(self) -> dict[str, Any]:
         """As clients see it."""
@@ -55,16 +64,33 @@ class StoredUpload:
 async def kept_if_used(
     store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int
 ) -> AsyncIterator[StoredUpload]:
-    """Store the chunks; if the block fails, the object goes again. Raises BodyTooLarge, StorageUnavailable."""
+    """Store the chunks; if the block fails or does not use it, the object goes again.
+
+    Raises BodyTooLarge, StorageUnavailable.
+    """
     upload = await _receive(store, chunks, media_type, limit)
     try:
         yield upload
-    except BaseException:
-        # Also when the server is stopping: the task is cancelled, the object must go none the less.
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(_discard, store, upload.key)
+    except BaseException as error:
+        if not (upload.used and _may_be_committed(error)):
+            await _remove(store, upload)
         raise
+    if not upload.used:
+        await _remove(store, upload)
+        return
     metrics.UPLOADED.inc(upload.bytes)
+
+
+def _may_be_committed(error: BaseException) -> bool:
+    """Nobody knows: the connection broke, or the request was cancelled while a thread had it. An object without a row
+    is swept later; a row without its object would be a loss."""
+    return not isinstance(error, Exception) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+async def _remove(store: ObjectStore, upload: StoredUpload) -> None:
+    # Also when the server is stopping: the task is cancelled, the object must go none the less.
+    with anyio.CancelScope(shield=True):
+        await run_in_threadpool(_discard, store, upload.key)
 
 
 async def _receive(store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int) -> StoredUpload:
@@ -81,7 +107,7 @@ async def _receive(store: ObjectStore, chunks: AsyncIterator[bytes], media_type:
             yield chunk
 
     upload_id = new_id()
-    key = f"uploads/{upload_id}"
+    key = upload_name(upload_id)
     await store.put_stream_async(key, counted(), media_type)
     return StoredUpload(upload_id, key, media_type, digest.hexdigest(), size)
 

@@ -12,7 +12,7 @@ from pixmill_api.repositories import job_views
 from pixmill_api.schemas import Options
 from pixmill_api.service.intake import StoredUpload
 from pixmill_api.service.job_documents import job_document
-from pixmill_api.service.watermarks import with_digests
+from pixmill_api.service.watermarks import uploads_named_by, with_digests
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.database.models import Job, Upload
 from pixmill_shared.domain.jobs import JobStatus, Stage
@@ -39,21 +39,22 @@ class Submission:
     attached: StoredUpload | None = None
 
 
-def submit(context: Context, submission: Submission) -> dict[str, Any]:
-    """The job's document. Raises InvalidRequest if an upload, the source or a watermark, is not the project's."""
-    with context.runtime.database.session_scope() as session:
-        new = _new_job(session, submission)
-        job_id = jobs.insert(session, new)
-        place = job_views.place(session, job_id)
-        failpoint("submit.inserted", job_id)
-    failpoint("submit.committed", job_id)
+def submit(context: Context, session: Session, submission: Submission) -> dict[str, Any]:
+    """The job's document. Raises QueueFull, and InvalidRequest if an upload, the source or a watermark, is not the
+    project's.
+    """
+    context.backlog.admit(session)
+    new = _new_job(session, submission)
+    job_id = jobs.insert(session, new)
+    uploads.note_use(session, job_id, uploads_named_by(submission.recipe))
+    place = job_views.place(session, job_id)
+    failpoint("submit.inserted", job_id)
     return job_document(_shown(job_id, new, place), [], place, context)
 
 
-def record_upload(context: Context, caller: Caller, stored: StoredUpload) -> dict[str, Any]:
+def record_upload(session: Session, caller: Caller, stored: StoredUpload) -> dict[str, Any]:
     """The row that makes the object usable, and its document."""
-    with context.runtime.database.session_scope() as session:
-        uploads.add(session, stored.row(caller.project))
+    uploads.add(session, stored.row(caller.project))
     return stored.document()
 
 
@@ -85,7 +86,7 @@ def _upload(session: Session, submission: Submission) -> Upload | None:
         return row
     if submission.upload_id is None:
         return None
-    found = uploads.find(session, project, submission.upload_id)
+    found = uploads.find_for_job(session, project, submission.upload_id)
     if found is None:
         raise InvalidRequest([JsonError("/source/upload_id", "there is no such upload")])
     return found

@@ -1,0 +1,71 @@
+"""Backpressure: while too many jobs wait, none is taken.
+
+Nobody counts a million rows for a request. Each process remembers the last count, adds what it took since, and counts
+again so seldom that counting costs less than a hundredth of a core, however long it takes. So the limit may be passed
+by what the other processes take between two counts.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from pixmill_api import metrics
+from pixmill_api.errors import QueueFull
+from pixmill_shared.repositories import backlog
+
+LEAST_AGE: Final = 1.0
+"""Seconds that a count is good for at least."""
+RATIO: Final = 100
+"""A count is good for this many times the seconds that it took."""
+
+
+class Backlog:
+    """``limit``: jobs that may wait. Used by many threads."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._counting = threading.Lock()
+        self._lock = threading.Lock()
+        self._waiting: int | None = None
+        self._stale_at = 0.0
+
+    def admit(self, session: Session) -> None:
+        """One more job is about to be made. Raises QueueFull."""
+        self.look(session)
+        with self._lock:
+            self._refuse_if_full()
+            self._waiting = (self._waiting or 0) + 1
+
+    def refuse_early(self) -> None:
+        """Before bytes are taken for a job that would be refused: raises QueueFull if the last count says so."""
+        if self._clock() < self._stale_at:
+            self._refuse_if_full()
+
+    def look(self, session: Session) -> None:
+        """Count again if the last count is too old. Only the first count is waited for."""
+        if self._clock() < self._stale_at or not self._counting.acquire(blocking=self._waiting is None):
+            return
+        try:
+            if self._clock() >= self._stale_at:
+                self._count(session)
+        finally:
+            self._counting.release()
+
+    def _count(self, session: Session) -> None:
+        before, taken = self._clock(), self._waiting or 0
+        found = backlog.count(session, self._limit)
+        now = self._clock()
+        with self._lock:
+            # What was taken while the count ran is not in it.
+            self._waiting = found + max((self._waiting or 0) - taken, 0)
+            self._stale_at = now + max(LEAST_AGE, RATIO * (now - before))
+        metrics.BACKLOG.set(found)
+
+    def _refuse_if_full(self) -> None:
+        if self._waiting is not None and self._waiting >= self._limit:
+            raise QueueFull(retry_after=max(1, math.ceil(self._stale_at - self._clock())))
