@@ -28,7 +28,8 @@ def find(session: Session, project: str, upload_id: uuid.UUID) -> Upload | None:
 def digests(session: Session, project: str, upload_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
     """sha256 in hex by id, of those that are the project's; their rows stay, as with ``find_for_job``."""
     query = select(Upload.id, Upload.sha256).where(Upload.id.in_(upload_ids), Upload.project == project)
-    return dict(session.execute(query.with_for_update(read=True, key_share=True)).tuples().all())
+    rows = session.execute(query.with_for_update(read=True, key_share=True))
+    return {row.id: row.sha256 for row in rows}
 
 
 def note_use(session: Session, job_id: uuid.UUID, upload_ids: Collection[uuid.UUID]) -> None:
