@@ -11,6 +11,7 @@ RECIPE = {"outputs": [{"name": "web", "operations": [{"op": "resize", "width": 2
 KEYS = {
     *("job_id", "status", "stage", "priority", "progress", "source", "destination", "outputs", "result", "error"),
     *("attempts", "queue_position", "batch_id", "metadata", "created_at", "started_at", "finished_at", "urls"),
+    *("retry_of", "run_at"),
 }
 
 

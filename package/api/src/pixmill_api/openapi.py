@@ -57,6 +57,7 @@ _FORM_FIELDS: Final = {
     "height": schemas.DIMENSION_SCHEMA | {"default": 600},
     "filter": {"enum": ["none", *FILTERS], "default": "none"},
     "priority": {"enum": list(Priority), "default": "normal"},
+    "run_at": {"type": "string", "format": "date-time"},
     "webhook_url": {"type": "string"},
     "metadata": {"type": "string", "description": "a JSON object"},
 }

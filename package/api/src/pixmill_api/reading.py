@@ -17,7 +17,6 @@ Short = TypeVar("Short", bound=ProcessForm)
 
 _NOT_OFFERED: Final = {
     "/preset": "is not offered by this version; send what is to be done itself",
-    "/run_at": "is not offered by this version; the job starts as soon as it can",
 }
 
 

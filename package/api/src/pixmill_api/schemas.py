@@ -1,10 +1,11 @@
 """Bodies of requests: the pydantic models that check them and that the OpenAPI document shows."""
 
 import datetime
+import re
 import uuid
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEYS, wrong_metadata
@@ -15,6 +16,8 @@ from pixmill_shared.domain.places import MAX_PLACE
 from pixmill_shared.domain.recipe import FILTERS, MAX_DIMENSION, RECIPE_SCHEMA
 from pixmill_shared.egress import InvalidUrl
 from pixmill_shared.egress.urls import MAX_URL_LENGTH, parse_url
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 DIMENSION_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
 
@@ -49,6 +52,23 @@ Metadata = Annotated[
 ]
 
 
+def _moment(value: object) -> datetime.datetime:
+    """Nothing but RFC 3339 with an offset: a bare number, or a local time, means something else to everybody."""
+    if isinstance(value, str) and _RFC_3339.fullmatch(value):
+        try:
+            return datetime.datetime.fromisoformat(value.upper()).astimezone(datetime.UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise PydanticCustomError("moment", "must be a time with an offset (RFC 3339), like 2030-01-31T08:00:00Z")
+
+
+Moment = Annotated[
+    datetime.datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2030-01-31T08:00:00+01:00"]}),
+]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,6 +96,9 @@ class Options(_Body):
     """What every submission may say."""
 
     priority: Priority = Priority.NORMAL
+    run_at: Moment | None = Field(
+        default=None, description="not to be started before; a time that is over already means at once"
+    )
     webhook_url: WebUrl | None = Field(default=None, description="is told when the job has ended, signed")
     metadata: Metadata | None = None
 
@@ -163,11 +186,13 @@ class JobDocument(BaseModel):
     attempts: int
     queue_position: int | None
     batch_id: uuid.UUID | None
+    retry_of: uuid.UUID | None = Field(description="the job that this one repeats")
     metadata: dict[str, Any]
+    run_at: datetime.datetime | None = Field(description="a queued job is not started before; null: it is due")
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
-    urls: dict[str, str]
+    urls: dict[str, str | None] = Field(description="`self`, and `cancel` while the job can be canceled, else null")
 
 
 class JobList(BaseModel):

@@ -19,7 +19,7 @@ MAX_POSITION: Final = 1_000
 # Rows that were published go first, in the order of publishing; then the ready ones, as the dispatcher takes them.
 _PLACE = Prepared(
     f"""
-    SELECT j.created_at, (
+    SELECT j.created_at, j.run_at, CASE WHEN j.run_at IS NULL THEN (
       SELECT count(*) FROM (
         (SELECT 1 FROM jobs a
          WHERE a.queue = j.queue AND a.status = 'queued' AND a.dispatched_at IS NOT NULL
@@ -28,30 +28,32 @@ _PLACE = Prepared(
         UNION ALL
         (SELECT 1 FROM jobs a
          WHERE j.dispatched_at IS NULL AND a.queue = j.queue AND a.status = 'queued' AND a.dispatched_at IS NULL
-           AND a.run_at IS NULL AND (a.priority, a.id) < (j.priority, j.id)
+           AND a.run_at IS NULL AND (a.priority, a.turn, a.id) < (j.priority, j.turn, j.id)
          LIMIT {MAX_POSITION + 1})
       ) AS ahead
-    ) AS ahead
-    FROM jobs j WHERE j.id = $1 AND j.status = 'queued' AND j.run_at IS NULL
+    ) END AS ahead
+    FROM jobs j WHERE j.id = $1 AND j.status = 'queued'
     """,
     "uuid",
 )
 
 
 class Place(NamedTuple):
-    """``position`` is how many rows of the queue come first; None above 1,000."""
+    """``position`` is how many rows of the queue come first; None above 1,000, and for a job that is not due."""
 
     created_at: datetime.datetime
+    run_at: datetime.datetime | None
     position: int | None
 
 
 def place(session: Session, job_id: uuid.UUID) -> Place | None:
-    """None for a job that does not wait for a worker."""
+    """None for a job that is not queued."""
     rows = _PLACE.run(session, job_id)
     if not rows:
         return None
-    ahead = int(rows[0]["ahead"])
-    return Place(rows[0]["created_at"], ahead if ahead <= MAX_POSITION else None)
+    row = rows[0]
+    counted = row["ahead"] is not None and row["ahead"] <= MAX_POSITION
+    return Place(row["created_at"], row["run_at"], row["ahead"] if counted else None)
 
 
 def page(

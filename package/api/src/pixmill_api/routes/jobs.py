@@ -15,12 +15,14 @@ from pixmill_api.idempotency import Creating
 from pixmill_api.openapi import FILE_ANSWERS, JOB_BODY, problems_of, success
 from pixmill_api.reading import read_job
 from pixmill_api.routes import router as make_router
-from pixmill_api.routes.submitting import accept, request_id_of
+from pixmill_api.routes.submitting import accepted, request_id_of
 from pixmill_api.schemas import JobDocument, JobList
 from pixmill_api.service import job_documents
+from pixmill_api.service.canceling import cancel_job
 from pixmill_api.service.places import destination_address, source_address
+from pixmill_api.service.retrying import retry_job
 from pixmill_api.service.serving import serve_object
-from pixmill_api.service.submission import Submission
+from pixmill_api.service.submission import Submission, submit
 from pixmill_shared.domain.jobs import JobStatus
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.recipe import Limits
@@ -49,7 +51,7 @@ async def create_job(request: Request, context: Shared, caller: Asking, once: Cr
         key=source_address(context, source.key),
         destination=destination_address(context, body.destination, recipe),
     )
-    return await accept(context, once, document, submission)
+    return await accepted(once, document, lambda session: submit(context, session, submission))
 
 
 @router.get("", summary="List jobs", responses={**success(200, JobList), **problems_of(401, 422, 503)})
@@ -72,6 +74,33 @@ async def list_jobs(
 async def get_job(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
     """A failed job is an answer like any other: see `status` and `error`."""
     return JSONResponse(await run_in_threadpool(job_documents.find_job, context, caller, _id(job_id)))
+
+
+@router.post(
+    "/{job_id}/cancel",
+    summary="Cancel a job",
+    responses={**success(200, JobDocument), **problems_of(401, 404, 409, 503)},
+)
+async def cancel(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
+    """A queued or running job ends as `canceled`, and nothing of it is kept; asked again, the answer is the same.
+
+    409 if it had completed or failed before.
+    """
+    return JSONResponse(await run_in_threadpool(cancel_job, context, caller, _id(job_id)))
+
+
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    summary="Make a job again",
+    responses={**success(202, JobDocument), **problems_of(400, 401, 404, 409, 422, 429, 503)},
+)
+async def retry(request: Request, job_id: str, context: Shared, caller: Asking, once: Creating) -> Response:
+    """A new job like a failed or canceled one, which its `retry_of` names."""
+    origin, request_id = _id(job_id), request_id_of(request)
+    return await accepted(
+        once, None, lambda session: retry_job(context, session, caller, origin, request_id=request_id)
+    )
 
 
 @router.head("/{job_id}/outputs/{name}", include_in_schema=False)

@@ -15,10 +15,10 @@ from pixmill_api.idempotency import Creating, Once
 from pixmill_api.openapi import PROCESS_BODY, problems_of, success
 from pixmill_api.reading import read_short
 from pixmill_api.routes import router as make_router
-from pixmill_api.routes.submitting import accept, request_id_of
+from pixmill_api.routes.submitting import accepted, request_id_of
 from pixmill_api.schemas import JobDocument, ProcessForm, ProcessRequest
 from pixmill_api.service.form_intake import ENVELOPE, received_form
-from pixmill_api.service.submission import Submission
+from pixmill_api.service.submission import Submission, submit
 from pixmill_shared.domain.json_reader import JsonError
 
 router = make_router("process")
@@ -46,7 +46,7 @@ async def process(request: Request, context: Shared, caller: Asking, once: Creat
     document = await read_json(request, context.settings.max_body_bytes)
     body, recipe = read_short(ProcessRequest, document)
     submission = Submission(caller, recipe, body, request_id_of(request), url=body.image_url)
-    return await accept(context, once, document, submission)
+    return await accepted(once, document, lambda session: submit(context, session, submission))
 
 
 async def _from_form(request: Request, content_type: str, context: Context, caller: Caller, once: Once) -> Response:
@@ -57,7 +57,7 @@ async def _from_form(request: Request, content_type: str, context: Context, call
     ):
         body, recipe = read_short(ProcessForm, _as_json(form.fields))
         submission = Submission(caller, recipe, body, request_id_of(request), attached=form.upload)
-        return await accept(context, once, form.content(), submission)
+        return await accepted(once, form.content(), lambda session: submit(context, session, submission))
 
 
 def _as_json(fields: dict[str, str]) -> dict[str, Any]:

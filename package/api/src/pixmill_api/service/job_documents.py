@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.ids import cursor_of
@@ -13,7 +14,7 @@ from pixmill_api.errors import NotFound
 from pixmill_api.repositories import job_views
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.database.models import Job, Output, Rendition
-from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.domain.jobs import TERMINAL, JobStatus
 from pixmill_shared.repositories import results
 from pixmill_shared.service.outputs import describe_outputs, filename
 
@@ -21,12 +22,22 @@ from pixmill_shared.service.outputs import describe_outputs, filename
 def find_job(context: Context, caller: Caller, job_id: uuid.UUID) -> dict[str, Any]:
     """Raises NotFound, for another project's job too."""
     with context.runtime.database.session_scope() as session:
-        job = results.find_job(session, job_id, caller.project)
-        if job is None:
-            raise NotFound("There is no such job.")
-        outputs = results.outputs_of(session, job_id) if job.status == JobStatus.COMPLETED else []
-        place = job_views.place(session, job_id) if job.status == JobStatus.QUEUED else None
-        return job_document(job, outputs, place, context)
+        return shown_job(context, session, found_job(session, caller, job_id))
+
+
+def found_job(session: Session, caller: Caller, job_id: uuid.UUID) -> Job:
+    """Raises NotFound, for another project's job too."""
+    job = results.find_job(session, job_id, caller.project)
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
+
+
+def shown_job(context: Context, session: Session, job: Job) -> dict[str, Any]:
+    """The document of one job, with all that is read for it."""
+    outputs = results.outputs_of(session, job.id) if job.status == JobStatus.COMPLETED else []
+    place = job_views.place(session, job.id) if job.status == JobStatus.QUEUED else None
+    return job_document(job, outputs, place, context)
 
 
 def list_jobs(
@@ -62,6 +73,7 @@ def job_document(
 ) -> dict[str, Any]:
     """``rows`` in the recipe's order; ``place`` for a job that waits."""
     outputs = describe_outputs(rows, context.runtime.store, url_expiry(context))
+    url = f"{context.public_url}/api/v1/jobs/{job.id}"
     return {
         "job_id": str(job.id),
         "status": job.status,
@@ -77,11 +89,14 @@ def job_document(
         "attempts": job.attempts,
         "queue_position": place.position if place else None,
         "batch_id": None,
+        "retry_of": str(job.retry_of) if job.retry_of else None,
         "metadata": job.job_metadata,
+        # A job that waits for another one's rendition has a time too, but may be due any moment.
+        "run_at": _utc(job.run_at) if job.status == JobStatus.QUEUED and not job.waits_for else None,
         "created_at": _utc(job.created_at),
         "started_at": _utc(job.started_at),
         "finished_at": _utc(job.finished_at),
-        "urls": {"self": f"{context.public_url}/api/v1/jobs/{job.id}"},
+        "urls": {"self": url, "cancel": f"{url}/cancel" if job.status not in TERMINAL else None},
     }
 
 

@@ -1,5 +1,6 @@
 """A job comes into being: one INSERT in one transaction. Nothing is published here; the dispatcher sees the row."""
 
+import datetime
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ def submit(context: Context, session: Session, submission: Submission) -> dict[s
     """The job's document. Raises QueueFull, and InvalidRequest if an upload, the source or a watermark, is not the
     project's.
     """
+    _check_run_at(submission.options.run_at, context.settings.max_delay)
     context.backlog.admit(session)
     new = _new_job(session, submission)
     job_id = jobs.insert(session, new)
@@ -56,6 +58,15 @@ def record_upload(session: Session, caller: Caller, stored: StoredUpload) -> dic
     """The row that makes the object usable, and its document."""
     uploads.add(session, stored.row(caller.project))
     return stored.document()
+
+
+def _check_run_at(run_at: datetime.datetime | None, most: int) -> None:
+    # By this process' clock, which is good enough for a bound; when the time has come is for the database's to say.
+    latest = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=most)
+    if run_at is not None and run_at > latest:
+        raise InvalidRequest(
+            [JsonError("/run_at", f"is after {latest:%Y-%m-%dT%H:%M:%SZ}, the latest time that is taken")]
+        )
 
 
 def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
@@ -73,6 +84,7 @@ def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
         api_key_id=submission.caller.api_key_id,
         metadata=options.metadata or {},
         webhook_url=options.webhook_url,
+        run_at=options.run_at,
         request_id=submission.request_id,
         destination=submission.destination,
     )
@@ -109,6 +121,7 @@ def _shown(job_id: uuid.UUID, new: jobs.NewJob, place: job_views.Place | None) -
         source=new.source,
         destination=new.destination,
         attempts=0,
+        run_at=place.run_at if place else None,
         job_metadata=new.metadata,
         created_at=place.created_at if place else None,
     )

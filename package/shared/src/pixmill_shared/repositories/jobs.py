@@ -3,6 +3,7 @@
 Each write after a claim carries ``id`` and ``fence`` in its WHERE: a worker that lost its claim writes nothing.
 """
 
+import datetime
 import json
 import uuid
 from collections.abc import Sequence
@@ -48,13 +49,15 @@ _INSERT = Prepared(
     f"""
     WITH job AS (
       INSERT INTO jobs (id, project, kind, stage, queue, priority, api_key_id, source, source_key, source_sha256,
-                        recipe, metadata, webhook_url, request_id, destination, retry_of)
-      VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING created_at
+                        recipe, metadata, webhook_url, request_id, destination, retry_of, run_at)
+      VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+              CASE WHEN $16 > clock_timestamp() THEN $16 END)
+      RETURNING created_at
     )
     SELECT created_at, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """,
     *("uuid", "text", "text", "text", "smallint", "uuid", "jsonb"),
-    *("text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid"),
+    *("text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid", "timestamptz"),
 )
 
 _CLAIM = Prepared(
@@ -112,6 +115,19 @@ _WAIT = Prepared(
 )
 
 
+_IS_CLAIMED = Prepared(
+    "SELECT 1 FROM jobs WHERE id = $1 AND fence = $2 AND status = 'processing'", "uuid", "bigint"
+)
+
+_HELD_BY = Prepared(
+    """
+    SELECT stage, id, project, fence, attempts, source, source_key, source_sha256, recipe, destination, priority,
+           request_id
+    FROM jobs WHERE id = $1 AND claimed_by = $2 AND status = 'processing' FOR NO KEY UPDATE
+    """,
+    *("uuid", "text"),
+)
+
 _STATUS = Prepared("SELECT status FROM jobs WHERE id = $1 AND project = $2", "uuid", "text")
 
 
@@ -134,6 +150,8 @@ class NewJob:
     destination: str | None = None
     #: The job that this one repeats.
     retry_of: uuid.UUID | None = None
+    #: Not before; what is over by the database's clock is due at once.
+    run_at: datetime.datetime | None = None
 
 
 def insert(session: Session, job: NewJob) -> uuid.UUID:
@@ -152,7 +170,7 @@ def insert(session: Session, job: NewJob) -> uuid.UUID:
             job.source_key,
         ),
         *(job.source_sha256, job.recipe, job.metadata or {}, job.webhook_url, job.request_id, job.destination),
-        job.retry_of,
+        *(job.retry_of, job.run_at),
     )
     return job_id
 
@@ -161,6 +179,17 @@ def claim(session: Session, job_id: uuid.UUID, stage: Stage, worker: str, lease:
     """Compare-and-set. None: someone else has it, it is finished, or it is not due; return silently."""
     rows = _CLAIM.run(session, job_id, stage, worker, lease)
     return ClaimedJob(**rows[0]) if rows else None
+
+
+def is_claimed(session: Session, job_id: uuid.UUID, fence: int) -> bool:
+    """Is it still the claim with this ``fence`` that the job is worked on under?"""
+    return bool(_IS_CLAIMED.run(session, job_id, fence))
+
+
+def held_by(session: Session, job_id: uuid.UUID, holder: str) -> tuple[Stage, ClaimedJob] | None:
+    """The stage and the claim that ``holder`` has, locked; None if it has none."""
+    rows = _HELD_BY.run(session, job_id, holder)
+    return (Stage(rows[0].pop("stage")), ClaimedJob(**rows[0])) if rows else None
 
 
 def advance(
