@@ -104,3 +104,14 @@ def test_half_a_surrogate_pair_is_refused_and_not_an_error_of_ours(api: Api) -> 
     )
     answer = api.client.post("/api/v1/jobs", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422), answer.text
+
+
+def test_job_notes_which_uploads_it_needs_beside_its_source(api: Api) -> None:
+    logo, other, unused = upload(api), upload(api, b"more bytes"), upload(api)
+    answer = submit(api, [mark(logo)], [mark(logo), mark(other)])
+    noted = api.query("SELECT upload_id::text FROM job_uploads WHERE job_id = %s", answer.json()["job_id"])
+    assert {row[0] for row in noted} == {logo, other}
+    assert unused not in {row[0] for row in api.query("SELECT upload_id::text FROM job_uploads")}
+    refused = submit(api, [mark(logo)], [mark(str(uuid.uuid4()))])
+    assert refused.status_code == 422
+    assert len(api.query("SELECT * FROM job_uploads WHERE upload_id = %s", logo)) == 1

@@ -2,6 +2,8 @@
 
 import datetime
 import os
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -392,10 +394,39 @@ def test_worker_sweeps_when_beat_says_so(
         assert session.scalars(text("SELECT key FROM idempotency_records")).all() == ["new"]
 
 
+def test_command_sweeps_and_prints_counts(
+    servers: Servers, postgres_url: str, database: Database, tmp_path: Path
+) -> None:
+    variables = environment_of(servers.stack.environment, postgres_url, tmp_path)
+    place = settings_for({"PIXMILL_STORAGE_URL": variables["PIXMILL_STORAGE_URL"]})
+    store = opened(place)
+    with database.session_scope() as session:
+        unused = add_upload(session).key
+    left = {unused, *garbage()}
+    put(store, *left)
+
+    def pixmill(*options: str) -> "subprocess.CompletedProcess[str]":
+        argv = [sys.executable, "-m", "pixmill", "sweep", *options]
+        return subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+    done = pixmill("--older-than", "0", "--dry-run")
+    assert done.stdout.splitlines()[:2] == ["uploads           1 of 1", "objects           4 of 5, 20 bytes"], done
+    assert there(store) == left
+    (Path(place.directory) / f"{unused}#3").touch()
+    done = pixmill()
+    assert done.stdout.splitlines() == [
+        "uploads           1 of 1",
+        "objects           0 of 4, 0 bytes",
+        "unfinished files  0",
+    ], done
+    done = pixmill("--older-than", "0")
+    assert (done.returncode, there(store)) == (0, set())
+    assert "unfinished files  1" in done.stdout
+    done = pixmill("--older-than", "-1")
+    assert (done.returncode, done.stderr) == (1, "pixmill sweep: --older-than takes seconds, 0 or more.\n")
+
+
 def send(redis_url: str, task: TaskName, queue: QueueName) -> None:
     """As beat does, from another process: this one has no settings."""
-    import subprocess
-    import sys
-
     code = f"from pixmill_shared.celery_app import app; app.send_task({task.value!r}, queue={queue.value!r})"
     subprocess.run([sys.executable, "-c", code], env={"REDIS_URL": redis_url}, check=True, timeout=60)

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "env": "pixmill.commands.env:env",
     "demo": "pixmill.commands.demo:demo",
     "migrate": "pixmill.commands.migrate:migrate",
+    "sweep": "pixmill.commands.sweep:sweep",
     "keys": "pixmill.commands.keys:keys",
 }
 
