@@ -1,0 +1,79 @@
+"""Two dispatchers, and clocks that jump."""
+
+import os
+import signal
+from typing import ClassVar
+
+from tests.faults.striking import DISPATCH, RENDER, Fault, FromOutside, hold_for
+from tests.integration.shared.processes import Fleet
+
+
+class TwoDispatchers(Fault):
+    """A second one runs beside the first. One of them hangs in the middle of its work and is killed there."""
+
+    name = "two dispatchers, one is killed"
+    points = DISPATCH
+
+    def arm(self) -> None:
+        environment = {
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
+            **self.stack.local.environment,
+            "PIXMILL_ENV": "test",
+            "PIXMILL_FAILPOINTS": str(self.stack.armed.directory),
+        }
+        self._fleet = Fleet(self.stack.armed.directory.parent, environment)
+        self._second = self._fleet.dispatcher("second")
+        self._second.wait_ready()
+        (point, *_) = self.moment.points
+        self.stack.armed.arm(point, "pause", count=self.moment.count(4), seconds=30)
+
+    def act(self) -> None:
+        self.seen.strikes = self.wait_for_strikes(1)
+        # The other one goes on meanwhile.
+        hold_for(1)
+        for strike in self.seen.strikes:
+            os.kill(strike.pid, signal.SIGKILL)
+            strike.file.unlink()
+        self.seen.lasted = 1
+
+    def mend(self) -> None:
+        self._fleet.stop()
+
+
+#: The columns that hold the database's time, of what is not over.
+_SHIFTED = """
+    UPDATE jobs SET lease_until = lease_until + d, dispatched_at = dispatched_at + d, run_at = run_at + d
+      FROM (SELECT make_interval(secs => %(by)s) AS d) AS by WHERE status IN ('queued', 'processing');
+    UPDATE deliveries SET lease_until = lease_until + d, dispatched_at = dispatched_at + d, run_at = run_at + d
+      FROM (SELECT make_interval(secs => %(by)s) AS d) AS by WHERE status IN ('queued', 'processing');
+    UPDATE rendition_reservations SET lease_until = lease_until + d
+      FROM (SELECT make_interval(secs => %(by)s) AS d) AS by;
+    UPDATE dispatch_queues SET unclaimed_since = unclaimed_since + d
+      FROM (SELECT make_interval(secs => %(by)s) AS d) AS by;
+"""
+HOUR = 3600
+
+
+class ClockForward(FromOutside):
+    """To the rows it is the same whether the clock goes an hour forward or they go an hour back."""
+
+    name = "clock jumps an hour forward"
+    points = RENDER
+
+    def strike(self) -> None:
+        self.stack.rows(_SHIFTED, {"by": -HOUR})
+
+
+class ClockBack(FromOutside):
+    """What was to happen soon would happen in an hour; then the clock is put right."""
+
+    name = "clock jumps an hour back, and is put right"
+    points = RENDER
+    seconds: ClassVar[float] = 6.0
+
+    def strike(self) -> None:
+        self.stack.rows(_SHIFTED, {"by": HOUR})
+
+    def afterwards(self) -> None:
+        hold_for(self.seconds)
+        self.stack.rows(_SHIFTED, {"by": -HOUR})
