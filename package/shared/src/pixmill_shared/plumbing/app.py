@@ -8,10 +8,15 @@ from celery.worker.request import Request
 
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability import metrics
+from pixmill_shared.plumbing.refused import check_request
 
 
 class CountingRequest(Request):
     """Runs in the worker's main process, so one registry counts for all children."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        check_request(self, self.args, self.kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Celery derives a class from this one for each task, whose on_success does not call ours.

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from celery.schedules import crontab
 from kombu import Exchange, Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.contract.tasks import ROUTES
@@ -27,6 +28,15 @@ def task_modules() -> tuple[str, ...]:
 def declared_queues() -> list[Queue]:
     """Exchange and routing key are named as the queue."""
     return [Queue(name.value, Exchange(name.value, type="direct"), routing_key=name.value) for name in QueueName]
+
+
+def guard_redis() -> None:
+    """Every connection to a Redis broker that this process opens from now on is guarded, whoever asks for it.
+
+    Not by the setting ``broker_transport``: with one, kombu takes ``rediss://`` for a connection without TLS.
+    """
+    guarded = "pixmill_shared.plumbing.redis_guard:GuardedTransport"
+    TRANSPORT_ALIASES.update(redis=guarded, rediss=guarded)
 
 
 def redis_options(limits: TaskLimitSettings) -> dict[str, Any]:
@@ -63,6 +73,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
 def celery_config() -> dict[str, Any]:
     """Read when the app first needs its configuration, so that importing it needs no variable."""
     broker, limits = BrokerSettings.load(), TaskLimitSettings.load()
+    guard_redis()
     options = redis_options(limits) if broker.broker_url.startswith("redis") else {}
     return {
         "broker_url": broker.broker_url,
@@ -101,7 +112,7 @@ def celery_config() -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": 1000,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_consumer": "pixmill_shared.plumbing.consumer:PatientConsumer",
+        "worker_consumer": "pixmill_shared.plumbing.refused:RefusingConsumer",
         "worker_soft_shutdown_timeout": 10.0,
         "worker_enable_soft_shutdown_on_idle": False,
         "worker_hijack_root_logger": False,
