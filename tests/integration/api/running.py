@@ -1,6 +1,7 @@
 """The API as a process of its own, and what it left behind."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import psycopg2
 
-TABLES = ("uploads", "jobs", "outputs", "job_events", "deliveries")
+TABLES = ("uploads", "jobs", "outputs", "job_events", "deliveries", "idempotency_records")
 
 
 def free_port() -> int:
@@ -78,8 +79,8 @@ class Api:
 
 
 @contextmanager
-def running_api(database_url: str, storage: Path, **changes: str) -> Iterator[Api]:
-    """Started, ready, and stopped by SIGTERM, which must end it with 0."""
+def running_api(database_url: str, storage: Path, *, killed: bool = False, **changes: str) -> Iterator[Api]:
+    """Started, ready, and stopped by SIGTERM, which must end it with 0, unless the block has ``killed`` it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     storage.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ def running_api(database_url: str, storage: Path, **changes: str) -> Iterator[Ap
     finally:
         process.terminate()
         code = process.wait(timeout=30)
-    assert code == 0, log.read_text()
+    assert code == (-signal.SIGKILL if killed else 0), log.read_text()
 
 
 def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

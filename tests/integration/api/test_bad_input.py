@@ -132,7 +132,15 @@ JOB_CASES: list[tuple[Any, str]] = [
     ({"source": SOURCE, "recipe": RECIPE, "preset": "web"}, "/preset"),
     ({"source": SOURCE, "recipe": RECIPE, "destination": "s3://b/"}, "/destination"),
     ({"source": {"key": "s3://b/a.jpg"}, "recipe": RECIPE}, "/source/key"),
-    ({"source": SOURCE, "recipe": RECIPE, "run_at": "2030-01-01T00:00:00Z"}, "/run_at"),
+    *(
+        ({"source": SOURCE, "recipe": RECIPE, "run_at": run_at}, "/run_at")
+        for run_at in (
+            *("2999-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"),
+            *("2030-01-01T00:00:00", "2030-01-01", "2030-02-30T00:00:00Z", "2030-01-01T00:00:60Z"),
+            *("2030-01-01 00:00:00Z", "2030-01-01T00:00:00+24:00", "2030-W01-1T00:00:00Z", "20300101T000000Z"),
+            *("", "tomorrow", "+5 minutes", "\u0662030-01-01T00:00:00Z", "1893456000", 1893456000, 1e400, True, [], {}),
+        )
+    ),
 ]
 
 

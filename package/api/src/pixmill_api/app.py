@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pixmill_api import openapi, problems
 from pixmill_api.auth import Context
 from pixmill_api.middleware import RequestContext
-from pixmill_api.routes import docs, files, health, jobs, process, uploads
+from pixmill_api.routes import dead_letters, docs, files, health, jobs, process, uploads
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.settings import ApiSettings, refuse_exposure
 from pixmill_shared.observability.health import Readiness
@@ -44,7 +44,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     app.state.context = context
     problems.install(app)
     openapi.install(app)
-    for module in (uploads, process, jobs, files, health, docs):
+    for module in (uploads, process, jobs, dead_letters, files, health, docs):
         app.include_router(module.router)
 
     app.add_middleware(RequestContext)

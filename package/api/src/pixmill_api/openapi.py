@@ -7,14 +7,17 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from pixmill_api import schemas
+from pixmill_api import dead_letter_schemas, schemas
 from pixmill_api.domain.media_types import FORM, JSON, UNKNOWN
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.domain.recipe import FILTERS
 
 _REF: Final = "#/components/schemas/{model}"
 _MODELS: Final = (schemas.JobRequest, schemas.ProcessRequest, schemas.ProcessForm, schemas.JobList)
-_ANSWERS: Final = (schemas.UploadDocument, schemas.JobDocument, schemas.Problem)
+_ANSWERS: Final = (
+    *(schemas.UploadDocument, schemas.JobDocument, schemas.Problem),
+    *(dead_letter_schemas.DeadLetterList, dead_letter_schemas.RepeatedDelivery, dead_letter_schemas.Replays),
+)
 _BINARY: Final = {"type": "string", "format": "binary"}
 _MEANINGS: Final = {
     400: "The body cannot be read",
@@ -41,9 +44,11 @@ def _form(fields: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BINARY, **fields}}}
 
 
-def success(status: int, model: type[BaseModel]) -> Responses:
-    """The answer that a client hopes for."""
-    return {status: {"description": "Done", "content": {JSON: {"schema": _ref(model)}}}}
+def success(status: int, *models: type[BaseModel]) -> Responses:
+    """The answer that a client hopes for, which is one of ``models``."""
+    schemas_of_it = [_ref(model) for model in models]
+    schema = schemas_of_it[0] if len(models) == 1 else {"oneOf": schemas_of_it}
+    return {status: {"description": "Done", "content": {JSON: {"schema": schema}}}}
 
 
 def problems_of(*statuses: int) -> Responses:

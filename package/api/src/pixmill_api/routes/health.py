@@ -1,20 +1,28 @@
 """``/health``, ``/health/ready``, ``/metrics``: for probes and for Prometheus."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
-from pixmill_api.auth import Asking, Shared
+from pixmill_api.auth import Asking, Context, Shared
 from pixmill_shared.celery_app import app as celery
 from pixmill_shared.observability.health import Check
+from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.plumbing.processes import check_broker
 from pixmill_shared.runtime import Runtime
 
+log = get_logger(__name__)
+
 router = APIRouter(tags=["health"])
+
+LONGEST_COUNT: Final = 1.0
+"""Seconds that a scrape waits for the backlog to be counted; then it gets the count before."""
 
 # Threads of its own: probes that wait for a frozen server leave those of the requests alone.
 _threads = anyio.CapacityLimiter(4)
@@ -50,7 +58,18 @@ async def ready(context: Shared) -> JSONResponse:
     return JSONResponse({"status": "ready" if fine else "not ready", "checks": results}, 200 if fine else 503)
 
 
+def _count_backlog(context: Context) -> None:
+    """So that the figure is not that of the last submission, hours ago."""
+    try:
+        with context.runtime.database.session_scope() as session:
+            context.backlog.look(session)
+    except SQLAlchemyError as error:
+        log.warning("backlog not counted", error=type(error).__name__)
+
+
 @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
-async def metrics(_caller: Asking) -> Response:
+async def metrics(context: Shared, _caller: Asking) -> Response:
     """Behind a key, where keys are on."""
+    with anyio.move_on_after(LONGEST_COUNT):
+        await run_sync(_count_backlog, context, limiter=_threads, abandon_on_cancel=True)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -22,12 +22,15 @@ LEAST_AGE: Final = 1.0
 RATIO: Final = 100
 """A count is good for this many times the seconds that it took."""
 
+Count = Callable[[Session, int], int]
+
 
 class Backlog:
     """``limit``: jobs that may wait. Used by many threads."""
 
-    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limit: int, count: Count = backlog.count, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
+        self._counted = count
         self._clock = clock
         self._counting = threading.Lock()
         self._lock = threading.Lock()
@@ -58,7 +61,7 @@ class Backlog:
 
     def _count(self, session: Session) -> None:
         before, taken = self._clock(), self._waiting or 0
-        found = backlog.count(session, self._limit)
+        found = self._counted(session, self._limit)
         now = self._clock()
         with self._lock:
             # What was taken while the count ran is not in it.

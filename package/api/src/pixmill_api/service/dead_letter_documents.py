@@ -1,0 +1,129 @@
+"""Dead letters as clients see them, and their replay.
+
+A key sees those of its project. What came from the broker belongs to nobody: it is shown where keys are off.
+"""
+
+import datetime
+import uuid
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from pixmill_api.auth import Caller, Context
+from pixmill_api.domain.ids import cursor_of
+from pixmill_api.errors import Conflict, NotFound
+from pixmill_api.service.job_documents import found_job, shown_job
+from pixmill_shared.database.models import ApiKey, DeadLetter, Delivery
+from pixmill_shared.errors import ReplayRefused
+from pixmill_shared.repositories import dead_letters
+from pixmill_shared.repositories.dead_letters import Letters
+from pixmill_shared.service.replay import Replayed, kind_of, replay, replay_many
+
+
+def projects_of(context: Context, caller: Caller) -> tuple[str | None, ...]:
+    return (caller.project,) if context.settings.keys_required else (caller.project, None)
+
+
+def list_letters(context: Context, which: Letters, *, limit: int, before: uuid.UUID | None) -> dict[str, Any]:
+    """One page, newest first."""
+    with context.runtime.database.session_scope() as session:
+        rows = dead_letters.page(session, which, limit=limit, before=before)
+        shown, more = rows[:limit], len(rows) > limit
+        data = [_document(context, letter) for letter in shown]
+    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+
+
+def find_letter(context: Context, caller: Caller, letter_id: uuid.UUID) -> dict[str, Any]:
+    """Raises NotFound, for another project's too."""
+    with context.runtime.database.session_scope() as session:
+        letter = dead_letters.find(session, letter_id, projects_of(context, caller))
+        if letter is None:
+            raise _not_found()
+        # A key may be a customer's, and a traceback names files and modules of the server.
+        traceback = None if context.settings.keys_required else letter.traceback
+        return {**_document(context, letter), "traceback": traceback}
+
+
+def replay_letter(
+    context: Context, session: Session, caller: Caller, letter_id: uuid.UUID, *, request_id: str
+) -> tuple[dict[str, Any], str]:
+    """The new job or delivery, and its address. Raises NotFound, QueueFull, and Conflict for what was replayed or
+    cannot be.
+    """
+    try:
+        made = replay(session, letter_id, projects_of(context, caller), by=_who(session, caller), request_id=request_id)
+    except ReplayRefused as error:
+        raise Conflict(str(error)) from None
+    if made is None:
+        raise _not_found()
+    if made.kind == "delivery":
+        return _delivery(context, session.get_one(Delivery, made.id)), _url(context, letter_id)
+    context.backlog.admit(session)
+    document = shown_job(context, session, found_job(session, caller, made.id))
+    return document, document["urls"]["self"]
+
+
+def replay_letters(context: Context, caller: Caller, which: Letters, *, limit: int, request_id: str) -> dict[str, Any]:
+    """Raises QueueFull if too many jobs wait already, whatever is replayed."""
+    with context.runtime.database.session_scope() as session:
+        context.backlog.admit(session)
+        by = _who(session, caller)
+    found = replay_many(context.runtime.database, which, by=by, limit=limit, request_id=request_id)
+    return {"replayed": len(found.made), "has_more": found.more, "data": [_replayed(each) for each in found.made]}
+
+
+def _who(session: Session, caller: Caller) -> str:
+    if caller.api_key_id is None:
+        return "api"
+    return f"key {session.get_one(ApiKey, caller.api_key_id).name} ({caller.api_key_id})"
+
+
+def _document(context: Context, letter: DeadLetter) -> dict[str, Any]:
+    kind = kind_of(letter)
+    url, job = _url(context, letter.id), letter.payload.get("job_id") if kind == "job" else None
+    return {
+        "dead_letter_id": str(letter.id),
+        "task": letter.task,
+        "kind": kind,
+        "payload": letter.payload,
+        "error": {key: letter.error.get(key) for key in ("code", "title", "detail", "retryable")},
+        "attempts": letter.attempts,
+        "traceback": None,
+        "created_at": _utc(letter.created_at),
+        "replayed_at": _utc(letter.replayed_at),
+        "replayed_by": letter.replayed_by,
+        "replayed_as": str(letter.replayed_as) if letter.replayed_as else None,
+        "urls": {
+            "self": url,
+            "replay": f"{url}/replay" if kind and letter.replayed_at is None else None,
+            "job": f"{context.public_url}/api/v1/jobs/{job}" if job else None,
+        },
+    }
+
+
+def _delivery(context: Context, delivery: Delivery) -> dict[str, Any]:
+    return {
+        "delivery_id": str(delivery.id),
+        "status": delivery.status,
+        "event_id": str(delivery.event_id),
+        "job_id": str(delivery.job_id),
+        "replay_of": str(delivery.replay_of) if delivery.replay_of else None,
+        "created_at": _utc(delivery.created_at),
+        "urls": {"job": f"{context.public_url}/api/v1/jobs/{delivery.job_id}"},
+    }
+
+
+def _replayed(made: Replayed) -> dict[str, Any]:
+    return {"dead_letter_id": str(made.letter_id), "kind": made.kind, "id": str(made.id)}
+
+
+def _url(context: Context, letter_id: uuid.UUID) -> str:
+    return f"{context.public_url}/api/v1/dead-letters/{letter_id}"
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such dead letter.")
+
+
+def _utc(moment: datetime.datetime | None) -> str | None:
+    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

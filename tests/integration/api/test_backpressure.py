@@ -1,0 +1,114 @@
+"""Over ``PIXMILL_MAX_BACKLOG`` no job is taken, and nothing is kept of what is refused."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.integration.api.running import Api, running_api, wait_until
+from tests.integration.api.test_bad_input import assert_problem
+from tests.servers import Servers
+
+URL = "https://example.com/a.jpg"
+JOB: dict[str, Any] = {"source": {"url": URL}, "recipe": {"outputs": [{"name": "web"}]}}
+FILE = {"file": ("a.png", b"pixels", "image/png")}
+
+
+@pytest.fixture
+def small(servers: Servers, tmp_path: Path) -> Iterator[Api]:
+    """Five jobs may wait."""
+    with running_api(servers.new_database(), tmp_path / "objects", PIXMILL_MAX_BACKLOG="5") as running:
+        yield running
+
+
+def fill(api: Api, **headers: str) -> list[httpx.Response]:
+    return [api.client.post("/api/v1/jobs", json=JOB, headers=headers) for _ in range(5)]
+
+
+def test_full_queue_is_429_for_every_call_that_makes_a_job_and_nothing_is_kept(small: Api) -> None:
+    failed = small.client.post("/api/v1/jobs", json=JOB).json()["job_id"]
+    small.query("UPDATE jobs SET status = 'failed', stage = NULL WHERE id = %s", failed)
+    wait_until(lambda: _backlog(small) == 0, "the count was forgotten")
+    assert [answer.status_code for answer in fill(small)] == [202] * 5
+    before = small.traces()
+    refused = [
+        small.client.post("/api/v1/jobs", json=JOB),
+        small.client.post("/api/v1/jobs", json=JOB, headers={"Idempotency-Key": "k"}),
+        small.client.post("/api/v1/process", json={"image_url": URL}),
+        small.client.post("/api/v1/process", files=FILE),
+        small.client.post("/api/v1/process", files=FILE, headers={"Idempotency-Key": "k"}),
+        small.client.post(f"/api/v1/jobs/{failed}/retry"),
+    ]
+    for answer in refused:
+        assert_problem(answer, 429, "queue_full")
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert small.traces() == before
+
+
+def test_full_queue_goes_on_with_all_that_makes_no_job(small: Api) -> None:
+    first = fill(small, **{"Idempotency-Key": "first"})[0]
+    fill(small)
+    assert_problem(small.client.post("/api/v1/jobs", json=JOB), 429)
+    again = small.client.post("/api/v1/jobs", json=JOB, headers={"Idempotency-Key": "first"})
+    assert (again.status_code, again.content) == (202, first.content)
+    assert small.client.post("/api/v1/uploads", files=FILE).status_code == 201
+    assert small.client.get(first.headers["Location"]).status_code == 200
+    assert small.client.get("/health/ready").json()["checks"]["database"] == "ok"
+    assert small.client.post(first.json()["urls"]["cancel"]).status_code == 200
+
+
+def test_jobs_are_taken_again_once_others_were_claimed(small: Api) -> None:
+    fill(small)
+    assert_problem(small.client.post("/api/v1/jobs", json=JOB), 429)
+    small.query("UPDATE jobs SET status = 'processing' WHERE id IN (SELECT id FROM jobs LIMIT 2)")
+    wait_until(lambda: small.client.post("/api/v1/jobs", json=JOB).status_code == 202, "there is room again")
+    assert small.client.post("/api/v1/jobs", json=JOB).status_code == 202
+    assert_problem(small.client.post("/api/v1/jobs", json=JOB), 429)
+
+
+def test_delayed_and_published_jobs_count_and_ended_ones_do_not(small: Api) -> None:
+    fill(small)
+    small.query("UPDATE jobs SET status = 'failed' WHERE id IN (SELECT id FROM jobs LIMIT 1)")
+    small.query(
+        "UPDATE jobs SET run_at = now() + interval '1 day' WHERE id IN "
+        "(SELECT id FROM jobs WHERE status = 'queued' LIMIT 1)"
+    )
+    small.query(
+        "UPDATE jobs SET dispatched_at = now() WHERE id IN "
+        "(SELECT id FROM jobs WHERE status = 'queued' AND run_at IS NULL LIMIT 2)"
+    )
+    wait_until(lambda: _backlog(small) == 4, "they were counted")
+    assert small.client.post("/api/v1/jobs", json=JOB).status_code == 202
+    assert_problem(small.client.post("/api/v1/jobs", json=JOB), 429)
+
+
+def test_fifty_at_once_do_not_pass_the_limit(small: Api) -> None:
+    assert small.client.post("/api/v1/jobs", json=JOB).status_code == 202
+
+    def send(_: int) -> int:
+        return httpx.post(f"{small.url}/api/v1/jobs", json=JOB, timeout=60).status_code
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(send, range(50)))
+    assert set(answers) <= {202, 429}
+    assert small.query("SELECT count(*) FROM jobs") == [(5,)]
+
+
+def test_rows_of_others_are_seen_at_the_next_count(small: Api) -> None:
+    """Another process, or a bulk of work, fills the queue."""
+    assert small.client.post("/api/v1/jobs", json=JOB).status_code == 202
+    small.query(
+        "INSERT INTO jobs (id, project, stage, queue, priority, source, recipe) "
+        "SELECT gen_random_uuid(), 'default', 'fetch', 'fetch', 1, '{}', '{}' FROM generate_series(1, 100)"
+    )
+    wait_until(lambda: _backlog(small) == 5, "the count ends at the limit")
+    assert_problem(small.client.post("/api/v1/jobs", json=JOB), 429, "queue_full")
+
+
+def _backlog(api: Api) -> int:
+    line = next(
+        line for line in api.client.get("/metrics").text.splitlines() if line.startswith("pixmill_backlog_jobs")
+    )
+    return int(float(line.split()[1]))

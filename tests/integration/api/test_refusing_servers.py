@@ -1,0 +1,100 @@
+"""A database that takes no writes, or takes too long, and a storage that is full: 503, and nothing half-written."""
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+from tests.integration.api.running import Api, running_api
+from tests.integration.api.test_bad_input import assert_problem
+from tests.servers import Servers
+
+URL = "https://example.com/a.jpg"
+JOB: dict[str, Any] = {"source": {"url": URL}, "recipe": {"outputs": [{"name": "web"}]}}
+FILE = {"file": ("a.png", b"pixels", "image/png")}
+IMAGE = {"Content-Type": "image/png"}
+
+
+@pytest.fixture
+def api(servers: Servers, tmp_path: Path) -> Iterator[Api]:
+    with running_api(servers.new_database(), tmp_path / "objects", PIXMILL_DB_STATEMENT_TIMEOUT="1") as running:
+        yield running
+
+
+def writes(api: Api, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    """All calls that make something."""
+    yield api.client.post("/api/v1/jobs", json=JOB, headers=headers)
+    yield api.client.post("/api/v1/process", json={"image_url": URL}, headers=headers)
+    yield api.client.post("/api/v1/process", files=FILE, headers=headers)
+    yield api.client.post("/api/v1/uploads", content=b"pixels", headers={**headers, **IMAGE})
+
+
+@contextmanager
+def read_only(api: Api) -> Iterator[None]:
+    """As a standby, or a server whose disk is nearly full: connections that are open, and new ones."""
+    name = api.query("SELECT current_database()")[0][0]
+    try:
+        api.query(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        _cut(api)
+        yield
+    finally:
+        connection = psycopg2.connect(api.database_url.replace("+psycopg2", ""))
+        connection.set_session(readonly=False, autocommit=True)
+        connection.cursor().execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        connection.close()
+        _cut(api)
+
+
+@contextmanager
+def slow(api: Api) -> Iterator[None]:
+    """Somebody holds the tables; a statement is given up after a second."""
+    connection = psycopg2.connect(api.database_url.replace("+psycopg2", ""))
+    try:
+        connection.cursor().execute("LOCK TABLE jobs, uploads IN EXCLUSIVE MODE")
+        yield
+    finally:
+        connection.close()
+
+
+def _cut(api: Api) -> None:
+    api.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+
+
+@pytest.mark.parametrize("key", [None, "mine"], ids=["keyless", "keyed"])
+@pytest.mark.parametrize("trouble", [read_only, slow])
+def test_write_that_the_database_refuses_is_503_and_leaves_nothing(
+    api: Api, trouble: Callable[[Api], AbstractContextManager[None]], key: str | None
+) -> None:
+    headers = {"Idempotency-Key": key} if key else {}
+    job = api.client.post("/api/v1/jobs", json=JOB).json()
+    before = api.traces()
+    with trouble(api):
+        for answer in [*writes(api, headers), api.client.post(job["urls"]["cancel"])]:
+            assert_problem(answer, 503, "database_unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+        assert api.client.get(job["urls"]["self"]).json()["status"] == "queued"
+    assert api.traces() == before
+    recovered = next(writes(api, headers))
+    assert (recovered.status_code, "Idempotency-Replayed" in recovered.headers) == (202, False)
+    assert [answer.status_code for answer in writes(api, {})] == [202, 202, 202, 201]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/uploads", "/api/v1/process"])
+def test_storage_that_is_full_is_503_and_leaves_nothing(api: Api, path: str) -> None:
+    """No file of the process may grow beyond 300 kB: to who writes, that is a full disk."""
+    before = api.traces()
+    picture = {"file": ("a.png", b"x" * 1_000_000, "image/png")}
+    limits = resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    answer = api.client.post(path, files=picture)
+    assert_problem(answer, 503, "storage_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert api.traces() == before
+    resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, limits)
+    assert api.client.post(path, files=picture).is_success
