@@ -215,23 +215,13 @@ def test_window_bounds_what_is_published(database: Database) -> None:
         assert [row.id for row in jobs.WORK.take_due(session, QUEUES, 3)] == [ids[3]]
 
 
-def test_two_dispatchers_never_take_the_same_row(database: Database) -> None:
-    ids = {submit(database) for _ in range(20)}
-    with database.session_scope() as one, database.session_scope() as other:
-        first = {row.id for row in jobs.WORK.take_due(one, QUEUES, 8)}
-        second = {row.id for row in jobs.WORK.take_due(other, QUEUES, 8)}
-    assert len(first) == len(second) == 8
-    assert not first & second
-    assert first | second < ids
-
-
 def test_message_that_nobody_claimed_is_due_again(database: Database) -> None:
     job_id = submit(database)
     with database.session_scope() as session:
         jobs.WORK.take_due(session, QUEUES, 10)
     with database.session_scope() as session:
-        assert jobs.WORK.forget_lost(session, QUEUES, 60) == 0
-        assert jobs.WORK.forget_lost(session, QUEUES, 0.0001) == 1
+        assert jobs.WORK.forget_lost(session, QUEUES, 60, 10) == 0
+        assert jobs.WORK.forget_lost(session, QUEUES, 0.0001, 10) == 1
         assert [row.id for row in jobs.WORK.take_due(session, QUEUES, 10)] == [job_id]
 
 

@@ -26,8 +26,19 @@ LONGEST_BACKOFF: Final = 5.0
 """Seconds between tries while the broker or the database is down: short, so that catching up begins at once."""
 
 
+FIRST_LOOK: Final = 0.02
+"""Seconds after which a pass that published is followed by another one, and twice as many after each that found
+nothing, up to the poll: a claim makes room in the window and notifies nobody."""
+SETTLE: Final = 0.01
+"""Seconds from one pass to the next while there is work: what is committed within them is published together."""
+RECOVERY_SHARE: Final = 0.1
+"""At most, of the time: the recovery looks at what passes do not, which costs more while an old snapshot is held."""
+TRIM_EVERY: Final = 60.0
+"""Seconds."""
+
+
 class Loop:
-    """Runs until ``stop()``. Two of them side by side publish nothing twice (SKIP LOCKED)."""
+    """Runs until ``stop()``. Of two side by side, one at a time publishes into a queue."""
 
     def __init__(self, runtime: Runtime, wakeups: Wakeups, pulse: Pulse) -> None:
         self._dispatcher = Dispatcher(runtime, app)
@@ -43,7 +54,8 @@ class Loop:
         self._pulse = pulse
         self._poll = runtime.work.poll
         self._failures = 0
-        self._recovered_at = float("-inf")
+        self._recover_at = self._trim_at = float("-inf")
+        self._look_after = self._poll
         self._running = True
 
     def stop(self) -> None:
@@ -53,13 +65,18 @@ class Loop:
     def run(self) -> None:
         while self._running:
             self._pulse.tick()
-            if self._failures:
-                self._wakeups.pause(self._backoff())
-            else:
-                self._wakeups.wait(self._poll)
+            self._pause()
             self._pulse.tick()
             if self._running:
                 self._once()
+
+    def _pause(self) -> None:
+        if self._failures:
+            self._wakeups.pause(self._backoff())
+            return
+        if self._look_after == FIRST_LOOK:
+            self._wakeups.pause(SETTLE)
+        self._wakeups.wait(self._look_after)
 
     def _backoff(self) -> float:
         # The exponent is bounded too: a night without a broker would overflow it.
@@ -67,10 +84,8 @@ class Loop:
 
     def _once(self) -> None:
         try:
-            if time.monotonic() - self._recovered_at >= self._poll:
-                self._dispatcher.recover()
-                self._recovered_at = time.monotonic()
-            self._dispatcher.pass_over()
+            self._recover_in_time()
+            published = self._dispatcher.pass_over()
         except self._passing as error:
             self._failures += 1
             log.warning("cannot dispatch, waiting", error=type(error).__name__, failures=self._failures)
@@ -79,7 +94,18 @@ class Loop:
                 self._dispatcher.disconnect()
         else:
             self._failures = 0
+            self._look_after = FIRST_LOOK if published else min(2 * self._look_after, self._poll)
             metrics.BROKER_UP.set(1)
+
+    def _recover_in_time(self) -> None:
+        begun = time.monotonic()
+        if begun >= self._recover_at:
+            self._dispatcher.recover()
+            ended = time.monotonic()
+            self._recover_at = begun + max(self._poll, (ended - begun) / RECOVERY_SHARE)
+        if begun >= self._trim_at:
+            self._dispatcher.trim()
+            self._trim_at = begun + TRIM_EVERY
 
 
 def main() -> None:

@@ -1,17 +1,33 @@
 """One pass of the dispatcher: take the due rows, publish them, commit."""
 
-from typing import Any
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.dispatcher import metrics
 from pixmill_shared.dispatcher.kinds import KINDS, Kind
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
+from pixmill_shared.repositories.lanes import plan_for_many, trim
 from pixmill_shared.repositories.work import Due
 from pixmill_shared.runtime import Runtime
 
 log = get_logger(__name__)
+
+PUT_OFF: Final = 60.0
+"""Seconds until a row that this version cannot handle is tried again; perhaps by a newer one."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What goes to the broker for a row."""
+
+    queue: str
+    task: TaskName
+    payload: dict[str, Any]
 
 
 class Dispatcher:
@@ -37,53 +53,82 @@ class Dispatcher:
         return sum(self._dispatch(kind) for kind in KINDS)
 
     def recover(self) -> None:
-        """Delayed rows whose time has come, lost messages, silent workers."""
+        """Delayed rows whose time has come, lost messages, silent workers, rows that the passes left behind."""
         for kind in KINDS:
             with self._runtime.database.session_scope() as session:
                 self._recover(session, kind)
 
+    def trim(self) -> None:
+        """Forget how far the dispatcher was long ago."""
+        for kind in KINDS:
+            with self._runtime.database.session_scope() as session:
+                trim(session, list(kind.queues), self._settings.window)
+
     def _dispatch(self, kind: Kind) -> int:
         with self._runtime.database.session_scope() as session:
-            rows = kind.work.take_due(session, kind.queues, self._settings.window)
+            taken = kind.work.take_due(session, kind.queues, self._settings.window)
+            messages = [message for row in taken if (message := self._message(session, kind, row))]
             # Published before the commit: a crash in between sends a message twice, which a claim makes harmless.
             # The other way round would lose it until the recovery finds it.
-            if rows:
+            if messages:
                 failpoint("dispatch.taken", kind.work.table)
-                self._publish(kind, rows)
+                self._publish(messages)
                 failpoint("dispatch.published", kind.work.table)
-        if rows:
+        if messages:
             failpoint("dispatch.committed", kind.work.table)
-        for row in rows:
-            metrics.DISPATCHED.labels(queue=row.queue).inc()
-        return len(rows)
+        for message in messages:
+            metrics.DISPATCHED.labels(queue=message.queue).inc()
+        return len(messages)
 
-    def _publish(self, kind: Kind, rows: list[Due]) -> None:
+    def _message(self, session: Session, kind: Kind, row: Due) -> Message | None:
+        """None for a row that this version has no message for: it is put off, so that it stops none of the others."""
+        try:
+            task, payload = kind.message(row)
+        except (ValueError, LookupError) as error:
+            metrics.UNPUBLISHABLE.labels(table=kind.work.table).inc()
+            log.error("no message for a row, putting it off", table=kind.work.table, id=str(row.id), error=str(error))
+            kind.work.postpone(session, row.id, PUT_OFF)
+            return None
+        return Message(row.queue, task, payload)
+
+    def _publish(self, messages: list[Message]) -> None:
         if self._producer is None:
             self._producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
         with self._producer.batch():
-            for row in rows:
-                task, payload = kind.message(row)
+            for message in messages:
                 self._app.send_task(
-                    task.value,
-                    kwargs=payload,
-                    queue=row.queue,
+                    message.task.value,
+                    kwargs=message.payload,
+                    queue=message.queue,
                     producer=self._producer,
                     ignore_result=True,
                     retry=False,
                 )
 
     def _recover(self, session: Session, kind: Kind) -> None:
-        settings, table = self._settings, kind.work.table
-        kind.work.ripen(session)
-        lost = kind.work.forget_lost(session, kind.queues, settings.redispatch_after)
+        settings, work = self._settings, kind.work
+        plan_for_many(session)
+        work.ripen(session)
+        lost = work.forget_lost(session, kind.queues, settings.redispatch_after, settings.window)
         most = kind.max_attempts or settings.max_attempts
-        expired = kind.work.expire_leases(session, most)
-        for row in kind.work.exhausted(session, most):
-            kind.give_up(session, row["id"], row["fence"])
-            log.error("attempts exhausted", table=table, id=str(row["id"]))
+        expired = work.expire_leases(session, most)
+        for row in work.exhausted(session, most):
+            self._give_up(session, kind, row["id"], row["fence"])
+        work.lift(session, kind.queues, settings.window)
         if lost:
-            metrics.REDISPATCHED.labels(table=table).inc(lost)
-            log.warning("messages lost, sending again", table=table, rows=lost)
+            metrics.REDISPATCHED.labels(table=work.table).inc(lost)
+            log.warning("messages lost, sending again", table=work.table, rows=lost)
         if expired:
-            metrics.LEASES_EXPIRED.labels(table=table).inc(expired)
-            log.warning("workers went silent, work is due again", table=table, rows=expired)
+            metrics.LEASES_EXPIRED.labels(table=work.table).inc(expired)
+            log.warning("workers went silent, work is due again", table=work.table, rows=expired)
+
+    def _give_up(self, session: Session, kind: Kind, row_id: uuid.UUID, fence: int) -> None:
+        try:
+            with session.begin_nested():
+                kind.give_up(session, row_id, fence)
+        except (ValueError, LookupError) as error:
+            metrics.UNPUBLISHABLE.labels(table=kind.work.table).inc()
+            log.error("cannot give up a row, leaving it", table=kind.work.table, id=str(row_id), error=str(error))
+            kind.work.hold(session, row_id, fence, PUT_OFF)
+        else:
+            log.error("attempts exhausted", table=kind.work.table, id=str(row_id))

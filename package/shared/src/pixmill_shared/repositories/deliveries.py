@@ -12,7 +12,7 @@ from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
 
-WORK: Final = WorkTable("deliveries")
+WORK: Final = WorkTable("deliveries", owner="w.project")
 
 
 @dataclass(frozen=True)

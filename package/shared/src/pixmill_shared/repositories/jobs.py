@@ -17,12 +17,12 @@ from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.jobs import CancelOutcome, JobStatus, Stage
-from pixmill_shared.repositories import reservations
+from pixmill_shared.repositories import lanes, reservations
 from pixmill_shared.repositories.endings import CANCEL, COMPLETE, FAIL
 from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
 
-WORK: Final = WorkTable("jobs", stage="w.stage")
+WORK: Final = WorkTable("jobs", owner="w.owner", stage="w.stage")
 
 LONGEST_WAIT: Final = 10.0
 """Seconds until a job that waits for another one looks by itself."""
@@ -49,15 +49,16 @@ _INSERT = Prepared(
     f"""
     WITH job AS (
       INSERT INTO jobs (id, project, kind, stage, queue, priority, api_key_id, source, source_key, source_sha256,
-                        recipe, metadata, webhook_url, request_id, destination, retry_of, run_at)
+                        recipe, metadata, webhook_url, request_id, destination, retry_of, run_at,
+                        owner, turn)
       VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-              CASE WHEN $16 > clock_timestamp() THEN $16 END)
+              CASE WHEN $16 > clock_timestamp() THEN $16 END, $17, {lanes.next_turn("$4", "$5", "$17")})
       RETURNING created_at
     )
     SELECT created_at, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """,
     *("uuid", "text", "text", "text", "smallint", "uuid", "jsonb"),
-    *("text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid", "timestamptz"),
+    *("text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid", "timestamptz", "text"),
 )
 
 _CLAIM = Prepared(
@@ -76,10 +77,12 @@ _CLAIM = Prepared(
 
 _ADVANCE = Prepared(
     f"""
-    WITH job AS (
+    WITH next AS (SELECT {lanes.next_turn("$4", "j.priority", "j.owner")} AS turn FROM jobs j WHERE j.id = $1),
+    job AS (
       UPDATE jobs
       SET status = 'queued', stage = $3, queue = $4, source_key = $5, source_sha256 = $6, source = source || $7,
-          attempts = 0, lease_until = NULL, claimed_by = NULL, progress = $8, error = NULL
+          attempts = 0, lease_until = NULL, claimed_by = NULL, progress = $8, error = NULL,
+          turn = (SELECT turn FROM next)
       WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
     )
     SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM job
@@ -115,9 +118,7 @@ _WAIT = Prepared(
 )
 
 
-_IS_CLAIMED = Prepared(
-    "SELECT 1 FROM jobs WHERE id = $1 AND fence = $2 AND status = 'processing'", "uuid", "bigint"
-)
+_IS_CLAIMED = Prepared("SELECT 1 FROM jobs WHERE id = $1 AND fence = $2 AND status = 'processing'", "uuid", "bigint")
 
 _HELD_BY = Prepared(
     """
@@ -152,6 +153,8 @@ class NewJob:
     retry_of: uuid.UUID | None = None
     #: Not before; what is over by the database's clock is due at once.
     run_at: datetime.datetime | None = None
+    #: Whose turn it takes; None: the project's.
+    owner: str | None = None
 
 
 def insert(session: Session, job: NewJob) -> uuid.UUID:
@@ -170,7 +173,7 @@ def insert(session: Session, job: NewJob) -> uuid.UUID:
             job.source_key,
         ),
         *(job.source_sha256, job.recipe, job.metadata or {}, job.webhook_url, job.request_id, job.destination),
-        *(job.retry_of, job.run_at),
+        *(job.retry_of, job.run_at, job.owner or lanes.owner_of(job.project)),
     )
     return job_id
 

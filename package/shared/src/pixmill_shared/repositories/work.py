@@ -1,8 +1,9 @@
-"""Dispatch, claim and recovery of any table of work (``WorkColumns``): prepared SQL.
+"""Dispatch and recovery of any table of work (``WorkColumns``): prepared SQL.
 
 Who writes what: submission inserts ``queued``; the dispatcher sets ``dispatched_at``; a claim makes it
 ``processing`` with ``fence`` + 1 and a lease; whatever ends the claim carries that fence in its WHERE.
-All times are the database's, so that the clocks of workers do not matter.
+All times are the database's, so that the clocks of workers do not matter. Rows that somebody else has locked are
+passed by: a client that hangs in a transaction holds up its own rows only.
 """
 
 import uuid
@@ -13,9 +14,20 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.repositories import lanes
+from pixmill_shared.repositories.lanes import LANES, LOOK_BACK, PUBLISHED, READY
 
 WAKE_CHANNEL: Final = "pixmill_work"
 """NOTIFY channel: a commit made work due."""
+
+_OVERTAKEN_AFTER: Final = 1.0
+"""Seconds that a row is given before others that were published later count as having overtaken it."""
+
+_MOST: Final = 1000
+"""Rows that one statement of the recovery changes: the next pass has the rest."""
+
+# The wait doubles with each publication, so that a queue whose workers are busy or gone is not flooded.
+_DOUBLING: Final = "power(2, least(greatest(w.dispatches, 1), 7) - 1)"
 
 
 @dataclass(frozen=True)
@@ -28,52 +40,33 @@ class Due:
 
 
 class WorkTable:
-    """The statements of one table. ``stage`` is the name of its stage column, for tables that have one."""
+    """The statements of one table. ``stage`` is its stage, for tables that have one, and ``owner`` whose turn it takes,
+    both as SQL of a row ``w``.
+    """
 
-    def __init__(self, table: str, stage: str = "NULL::text") -> None:
+    def __init__(self, table: str, *, owner: str, stage: str = "NULL::text") -> None:
         self.table = table
-        # A queue holds at most a window of published, unclaimed rows; the rest of the backlog stays here.
-        self._take = Prepared(
+        self._take = _take(table, stage)
+        self._ripen = _ready_again(
+            table,
+            owner,
+            "run_at = NULL, turn = greatest(w.turn, again.turn)",
             f"""
-            WITH due AS (
-              SELECT picked.id FROM unnest($1) AS q(queue)
-              CROSS JOIN LATERAL (
-                SELECT count(*) AS n FROM {table} w
-                WHERE w.queue = q.queue AND w.status = 'queued' AND w.dispatched_at IS NOT NULL
-              ) AS published
-              CROSS JOIN LATERAL (
-                SELECT w.id FROM {table} w
-                WHERE w.queue = q.queue AND w.status = 'queued' AND w.dispatched_at IS NULL AND w.run_at IS NULL
-                ORDER BY w.priority, w.id
-                LIMIT greatest($2 - published.n, 0)
-                FOR UPDATE SKIP LOCKED
-              ) AS picked
-            )
-            UPDATE {table} w SET dispatched_at = clock_timestamp(), dispatches = dispatches + 1
-            FROM due WHERE w.id = due.id
-            RETURNING w.id, w.queue, {stage} AS stage
+            SELECT w.id, w.queue, w.priority, w.turn, {owner} AS owner FROM {table} w
+            WHERE w.status = 'queued' AND w.run_at <= statement_timestamp()
+            ORDER BY w.run_at LIMIT {_MOST} FOR NO KEY UPDATE SKIP LOCKED
             """,
-            "text[]",
-            "bigint",
         )
-        self._ripen = Prepared(
-            f"UPDATE {table} SET run_at = NULL WHERE status = 'queued' AND run_at <= clock_timestamp()"
-        )
-        # A message that nobody claimed is sent again; the wait doubles, so a busy queue is not flooded.
-        self._forget_lost = Prepared(
-            f"""
-            UPDATE {table} SET dispatched_at = NULL
-            WHERE status = 'queued' AND queue = ANY($1) AND dispatched_at
-              < clock_timestamp() - make_interval(secs => $2 * power(2, least(greatest(dispatches, 1), 7) - 1))
-            RETURNING id
-            """,
-            "text[]",
-            "double precision",
-        )
+        self._lift = _lift(table, owner)
+        self._forget_lost = _forget_lost(table)
         self._expire = Prepared(
             f"""
             UPDATE {table} SET status = 'queued', lease_until = NULL, claimed_by = NULL, dispatched_at = NULL
-            WHERE status = 'processing' AND lease_until < clock_timestamp() AND attempts < $1
+            WHERE id = ANY(ARRAY(
+              SELECT id FROM {table}
+              WHERE status = 'processing' AND lease_until < statement_timestamp() AND attempts < $1
+              ORDER BY lease_until LIMIT {_MOST} FOR UPDATE SKIP LOCKED
+            ))
             RETURNING id
             """,
             "bigint",
@@ -81,23 +74,53 @@ class WorkTable:
         self._exhausted = Prepared(
             f"""
             SELECT id, fence FROM {table}
-            WHERE status = 'processing' AND lease_until < clock_timestamp() AND attempts >= $1
+            WHERE status = 'processing' AND lease_until < statement_timestamp() AND attempts >= $1
             ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED
             """,
             "bigint",
         )
+        self._postpone = Prepared(
+            f"""
+            UPDATE {table} w SET dispatched_at = NULL,
+              run_at = clock_timestamp() + make_interval(secs => $2 * {_DOUBLING})
+            WHERE id = $1 AND status = 'queued'
+            """,
+            *("uuid", "double precision"),
+        )
+        self._hold = Prepared(
+            f"UPDATE {table} SET lease_until = clock_timestamp() + make_interval(secs => $3)"
+            " WHERE id = $1 AND fence = $2 AND status = 'processing'",
+            *("uuid", "bigint", "double precision"),
+        )
 
     def take_due(self, session: Session, queues: Sequence[str], window: int) -> list[Due]:
-        """Mark and return the rows that fit into each queue's window. Publish them, then commit."""
-        return [Due(**row) for row in self._take.run(session, list(queues), window)]
+        """Mark and return the rows that fit into each queue's window, in their order. Publish them, then commit.
+
+        Nothing of a queue that another dispatcher is publishing into.
+        """
+        free = lanes.lock(session, list(queues))
+        if not free:
+            return []
+        # A statement of its own: it sees what the last holder of the lock did.
+        rows = self._take.run(session, free, LOOK_BACK * window, window)
+        rows.sort(key=lambda row: (row["queue"], row["priority"], row["dispatch_number"]))
+        return [Due(row["id"], row["queue"], row["stage"]) for row in rows]
 
     def ripen(self, session: Session) -> None:
         """Rows whose ``run_at`` has come are ready."""
         self._ripen.run(session)
 
-    def forget_lost(self, session: Session, queues: Sequence[str], after: float) -> int:
-        """Rows whose message was not claimed within ``after`` seconds are ready again; how many."""
-        return len(self._forget_lost.run(session, list(queues), after))
+    def lift(self, session: Session, queues: Sequence[str], window: int) -> int:
+        """Ready rows whose turn has passed, since they were committed late or are ready again, get one that is to
+        come: passes do not look behind. How many.
+        """
+        return len(self._lift.run(session, list(queues), LOOK_BACK * window))
+
+    def forget_lost(self, session: Session, queues: Sequence[str], after: float, window: int) -> int:
+        """Rows whose message was not claimed within ``after`` seconds are ready again, and those that were overtaken:
+        of twice the ``window`` of rows that were published later, some have been claimed. How many.
+        """
+        return len(self._forget_lost.run(session, list(queues), 2 * window, after))
 
     def expire_leases(self, session: Session, max_attempts: int) -> int:
         """Rows whose worker went silent are ready again, unless their attempts are used up; how many."""
@@ -106,3 +129,107 @@ class WorkTable:
     def exhausted(self, session: Session, max_attempts: int) -> list[dict[str, Any]]:
         """``id`` and ``fence`` of rows whose last worker went silent; locked."""
         return self._exhausted.run(session, max_attempts)
+
+    def postpone(self, session: Session, row_id: uuid.UUID, seconds: float) -> None:
+        """A row that cannot be published is due again after ``seconds``, doubled each time."""
+        self._postpone.run(session, row_id, seconds)
+
+    def hold(self, session: Session, row_id: uuid.UUID, fence: int, seconds: float) -> None:
+        """A row that cannot be given up is left alone for ``seconds``."""
+        self._hold.run(session, row_id, fence, seconds)
+
+
+def _take(table: str, stage: str) -> Prepared:
+    # A queue holds at most a window of published, unclaimed rows; the rest of the backlog stays here. Neither those nor
+    # the next ones are looked for where thousands of rows have been before: an old snapshot keeps all their entries.
+    return Prepared(
+        f"""
+        WITH {LANES},
+        room AS (
+          SELECT lane.queue, greatest($3 - sum(held.rows), 0)::bigint AS rows
+          FROM lane CROSS JOIN LATERAL (
+            SELECT count(*) AS rows FROM {table} w
+            WHERE w.queue = lane.queue AND w.priority = lane.priority AND {PUBLISHED}
+              AND w.dispatch_number > lane.number - $2
+          ) AS held
+          GROUP BY lane.queue
+        ),
+        picked AS (
+          SELECT lane.queue, lane.priority, lane.number, lane.turn AS reached, room.rows AS room, next.id, next.turn
+          FROM lane JOIN room USING (queue) CROSS JOIN LATERAL (
+            SELECT w.id, w.turn FROM {table} w
+            WHERE w.queue = lane.queue AND w.priority = lane.priority AND {READY} AND w.turn >= lane.floor
+            ORDER BY w.turn, w.id LIMIT room.rows FOR NO KEY UPDATE SKIP LOCKED
+          ) AS next
+        ),
+        placed AS (
+          SELECT *, row_number() OVER (PARTITION BY queue ORDER BY priority, turn, id) AS place,
+                 number + row_number() OVER (PARTITION BY queue, priority ORDER BY turn, id) AS dispatch_number
+          FROM picked
+        ),
+        due AS MATERIALIZED (SELECT * FROM placed WHERE place <= room),
+        marked AS (
+          INSERT INTO dispatch_marks (queue, priority, number, turn)
+          SELECT queue, priority, max(dispatch_number), greatest(max(turn), max(reached))
+          FROM due GROUP BY queue, priority
+        )
+        UPDATE {table} w
+        SET dispatched_at = clock_timestamp(), dispatches = dispatches + 1, dispatch_number = due.dispatch_number
+        FROM due WHERE w.id = due.id AND w.id = ANY(ARRAY(SELECT id FROM due))
+        RETURNING w.id, w.queue, w.priority, w.dispatch_number, {stage} AS stage
+        """,
+        *("text[]", "bigint", "bigint"),
+    )
+
+
+def _lift(table: str, owner: str) -> Prepared:
+    return _ready_again(
+        table,
+        owner,
+        "turn = again.turn",
+        f"""
+        SELECT low.* FROM lane CROSS JOIN LATERAL (
+          SELECT w.id, w.queue, w.priority, w.turn, {owner} AS owner FROM {table} w
+          WHERE w.queue = lane.queue AND w.priority = lane.priority AND {READY} AND w.turn < lane.floor
+          ORDER BY w.turn, w.id LIMIT {_MOST} FOR NO KEY UPDATE SKIP LOCKED
+        ) AS low
+        """,
+        before=f"{LANES},",
+        types=("text[]", "bigint"),
+    )
+
+
+def _ready_again(
+    table: str, owner: str, change: str, rows: str, before: str = "", types: tuple[str, ...] = ()
+) -> Prepared:
+    return Prepared(
+        f"""
+        WITH {before}
+        found AS MATERIALIZED ({rows}),
+        {lanes.again("found")}
+        UPDATE {table} w SET {change} FROM again
+        WHERE w.id = again.id AND w.id = ANY(ARRAY(SELECT id FROM again))
+        RETURNING w.id
+        """,
+        *types,
+    )
+
+
+def _forget_lost(table: str) -> Prepared:
+    age = f"statement_timestamp() - make_interval(secs => {{}} * {_DOUBLING})"
+    return Prepared(
+        f"""
+        WITH {LANES},
+        lost AS MATERIALIZED (
+          SELECT old.id FROM lane CROSS JOIN LATERAL (
+            SELECT w.id FROM {table} w
+            WHERE w.queue = lane.queue AND w.priority = lane.priority AND {PUBLISHED}
+              AND (w.dispatched_at < {age.format("$3")}
+                   OR (w.dispatch_number <= lane.number - $2 AND w.dispatched_at < {age.format(_OVERTAKEN_AFTER)}))
+            FOR NO KEY UPDATE SKIP LOCKED
+          ) AS old
+        )
+        UPDATE {table} w SET dispatched_at = NULL WHERE w.id = ANY(ARRAY(SELECT id FROM lost)) RETURNING w.id
+        """,
+        *("text[]", "bigint", "double precision"),
+    )

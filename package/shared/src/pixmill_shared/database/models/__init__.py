@@ -3,7 +3,7 @@
 from pixmill_shared.database.models.base import Base
 from pixmill_shared.database.models.pictures import JobUpload, Output, Rendition, RenditionReservation, Upload
 from pixmill_shared.database.models.records import ApiKey, DeadLetter, IdempotencyRecord, JobEvent, ServiceHealth
-from pixmill_shared.database.models.work import Delivery, DeliveryAttempt, DispatchQueue, Job, Lane, WorkColumns
+from pixmill_shared.database.models.work import Delivery, DeliveryAttempt, DispatchMark, Job, WorkColumns
 
 __all__ = [
     "ApiKey",
@@ -11,12 +11,11 @@ __all__ = [
     "DeadLetter",
     "Delivery",
     "DeliveryAttempt",
-    "DispatchQueue",
+    "DispatchMark",
     "IdempotencyRecord",
     "Job",
     "JobEvent",
     "JobUpload",
-    "Lane",
     "Output",
     "Rendition",
     "RenditionReservation",

@@ -2,12 +2,14 @@
 
 import datetime
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from pixmill_shared.database.models.base import NOW, ZERO, Base
+
+_READY: Final = "status = 'queued' AND dispatched_at IS NULL AND run_at IS NULL"
 
 
 class WorkColumns:
@@ -18,7 +20,7 @@ class WorkColumns:
     status: Mapped[str] = mapped_column(server_default=text("'queued'"))
     queue: Mapped[str]
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
-    #: The order within a priority; owners take turns. See ``Lane``.
+    #: The order within a queue and priority; owners take turns. See ``repositories/lanes.py``.
     turn: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     fence: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     attempts: Mapped[int] = mapped_column(server_default=ZERO)
@@ -39,12 +41,12 @@ class WorkColumns:
     def __table_args__(cls) -> tuple[Index, ...]:
         """One partial index per question of the dispatcher, so that finished rows cost it nothing."""
         name = str(cls.__tablename__)  # type: ignore[attr-defined]
-        ready = "status = 'queued' AND dispatched_at IS NULL AND run_at IS NULL"
+        ready = _READY
         published = "status = 'queued' AND dispatched_at IS NOT NULL"
         delayed = "status = 'queued' AND run_at IS NOT NULL"
         return (
             Index(f"ix_{name}_ready", "queue", "priority", "turn", "id", postgresql_where=text(ready)),
-            Index(f"ix_{name}_published", "queue", "dispatched_at", postgresql_where=text(published)),
+            Index(f"ix_{name}_published", "queue", "priority", "dispatch_number", postgresql_where=text(published)),
             Index(f"ix_{name}_delayed", "run_at", postgresql_where=text(delayed)),
             Index(f"ix_{name}_leased", "lease_until", postgresql_where=text("status = 'processing'")),
             Index(f"ix_{name}_project", "project", "id"),
@@ -57,6 +59,8 @@ class Job(WorkColumns, Base):
     __tablename__ = "jobs"
 
     kind: Mapped[str] = mapped_column(server_default=text("'process'"))
+    #: Whose turn it takes: ``project:<name>``, or a batch of its own.
+    owner: Mapped[str] = mapped_column(server_default=text("''"))
     stage: Mapped[str | None]
     api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     source: Mapped[dict[str, Any]]
@@ -82,7 +86,9 @@ class Job(WorkColumns, Base):
         repeats = Index("ix_jobs_retry_of", "retry_of", postgresql_where=text("retry_of IS NOT NULL"))
         # Whether anything still needs an object.
         source = Index("ix_jobs_source_key", "source_key", postgresql_where=text("source_key IS NOT NULL"))
-        return (*super().__table_args__, waiting, repeats, source)
+        # The last turn of an owner.
+        lane = Index("ix_jobs_lane", "queue", "priority", "owner", "turn", postgresql_where=text(_READY))
+        return (*super().__table_args__, waiting, repeats, source, lane)
 
 
 class Delivery(WorkColumns, Base):
@@ -90,6 +96,8 @@ class Delivery(WorkColumns, Base):
 
     __tablename__ = "deliveries"
 
+    #: Deliveries have no owners that take turns: first come, first served, in microseconds.
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=text("(extract(epoch FROM now()) * 1000000)::bigint"))
     event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job_events.id", ondelete="CASCADE"), index=True)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
@@ -118,27 +126,14 @@ class DeliveryAttempt(Base):
     at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
 
 
-class DispatchQueue(Base):
-    """What the dispatcher knows of a queue. Whoever has locked the row publishes into the queue; others pass it by."""
+class DispatchMark(Base):
+    """How far the dispatcher was in a lane after a pass. Written once; the last one counts, old ones are deleted."""
 
-    __tablename__ = "dispatch_queues"
-
-    queue: Mapped[str] = mapped_column(primary_key=True)
-    #: Messages published so far.
-    published: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    #: No row that is published and unclaimed was published before.
-    unclaimed_since: Mapped[datetime.datetime | None]
-
-
-class Lane(Base):
-    """The last turn that an owner (a project, a batch) was given in a queue and priority.
-
-    The owner ``''`` stands for the queue itself: the turn that was dispatched last.
-    """
-
-    __tablename__ = "lanes"
+    __tablename__ = "dispatch_marks"
 
     queue: Mapped[str] = mapped_column(primary_key=True)
     priority: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    owner: Mapped[str] = mapped_column(primary_key=True)
-    last: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    #: Messages published so far.
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    #: The highest turn among them.
+    turn: Mapped[int] = mapped_column(BigInteger)

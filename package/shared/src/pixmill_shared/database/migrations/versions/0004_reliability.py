@@ -14,13 +14,18 @@ branch_labels = None
 depends_on = None
 
 _READY = "status = 'queued' AND dispatched_at IS NULL AND run_at IS NULL"
+_PUBLISHED = "status = 'queued' AND dispatched_at IS NOT NULL"
+_TURNS = {"jobs": "0", "deliveries": "(extract(epoch FROM now()) * 1000000)::bigint"}
 
 
 def upgrade() -> None:
-    for table in ("jobs", "deliveries"):
+    op.add_column("jobs", sa.Column("owner", sa.Text(), server_default=sa.text("''"), nullable=False))
+    for table, turn in _TURNS.items():
         op.add_column(table, sa.Column("turn", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+        op.alter_column(table, "turn", server_default=sa.text(turn))
         op.add_column(table, sa.Column("dispatch_number", sa.BigInteger(), nullable=True))
         op.drop_index(f"ix_{table}_ready", table_name=table)
+        op.drop_index(f"ix_{table}_published", table_name=table)
         op.create_index(
             f"ix_{table}_ready",
             table,
@@ -28,6 +33,20 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text(_READY),
         )
+        op.create_index(
+            f"ix_{table}_published",
+            table,
+            ["queue", "priority", "dispatch_number"],
+            unique=False,
+            postgresql_where=sa.text(_PUBLISHED),
+        )
+    op.create_index(
+        "ix_jobs_lane",
+        "jobs",
+        ["queue", "priority", "owner", "turn"],
+        unique=False,
+        postgresql_where=sa.text(_READY),
+    )
     _point_back("jobs", "retry_of")
     _point_back("deliveries", "replay_of")
     op.create_index(
@@ -55,19 +74,12 @@ def _dead_letters() -> None:
 
 def _new_tables() -> None:
     op.create_table(
-        "dispatch_queues",
-        sa.Column("queue", sa.Text(), nullable=False),
-        sa.Column("published", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("unclaimed_since", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("queue"),
-    )
-    op.create_table(
-        "lanes",
+        "dispatch_marks",
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("last", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.PrimaryKeyConstraint("queue", "priority", "owner"),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("turn", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("queue", "priority", "number"),
     )
     op.create_table(
         "idempotency_records",
