@@ -6,11 +6,12 @@ from celery import signals
 from celery.beat import Scheduler
 
 from pixmill_shared.errors import ConfigurationError
-from pixmill_shared.failpoints import failpoint
+from pixmill_shared.failpoints import arm, failpoint
 from pixmill_shared.observability.health import HealthServer, Pulse
 from pixmill_shared.observability.logs import get_logger, name_process
 from pixmill_shared.plumbing.processes import check_broker, serve_health, stop_process
 from pixmill_shared.plumbing.registration import check_schedule
+from pixmill_shared.settings.failpoints import FailpointSettings
 from pixmill_shared.settings.process import ListenSettings
 
 log = get_logger(__name__)
@@ -40,6 +41,7 @@ def _on_beat_start(sender: Any, **_: Any) -> None:
     try:
         check_schedule()
         listen = ListenSettings.load()
+        arm(FailpointSettings.load().directory)
     except ConfigurationError as error:
         stop_process(str(error))
     serve_health(HealthServer(_pulse, {"broker": lambda: check_broker(sender.app)}, listen))
