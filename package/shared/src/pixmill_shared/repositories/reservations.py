@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.repositories import lanes
 from pixmill_shared.repositories.work import WAKE_CHANNEL
 
 #: A clause for statements that end the claim of the row in ``job``.
@@ -61,10 +62,13 @@ _IS_HELD = Prepared(
 _WAKE = Prepared(
     f"""
     WITH waiting AS (
-      SELECT id FROM jobs WHERE waits_for = ANY($1) AND status = 'queued' FOR NO KEY UPDATE SKIP LOCKED
+      SELECT id, queue, priority, turn, owner FROM jobs
+      WHERE waits_for = ANY($1) AND status = 'queued' FOR NO KEY UPDATE SKIP LOCKED
     ),
+    {lanes.again("waiting")},
     woken AS (
-      UPDATE jobs SET run_at = NULL, waits_for = NULL FROM waiting WHERE jobs.id = waiting.id RETURNING jobs.id
+      UPDATE jobs SET run_at = NULL, waits_for = NULL, turn = greatest(jobs.turn, again.turn)
+      FROM again WHERE jobs.id = again.id RETURNING jobs.id
     )
     SELECT pg_notify('{WAKE_CHANNEL}', '') FROM woken LIMIT 1
     """,
