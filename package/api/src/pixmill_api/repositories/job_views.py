@@ -19,7 +19,7 @@ MAX_POSITION: Final = 1_000
 # Rows that were published go first, in the order of publishing; then the ready ones, as the dispatcher takes them.
 _PLACE = Prepared(
     f"""
-    SELECT j.created_at, (
+    SELECT j.created_at, j.run_at, CASE WHEN j.run_at IS NULL THEN (
       SELECT count(*) FROM (
         (SELECT 1 FROM jobs a
          WHERE a.queue = j.queue AND a.status = 'queued' AND a.dispatched_at IS NOT NULL
@@ -31,8 +31,8 @@ _PLACE = Prepared(
            AND a.run_at IS NULL AND (a.priority, a.turn, a.id) < (j.priority, j.turn, j.id)
          LIMIT {MAX_POSITION + 1})
       ) AS ahead
-    ) AS ahead
-    FROM jobs j WHERE j.id = $1 AND j.status = 'queued' AND j.run_at IS NULL
+    ) END AS ahead
+    FROM jobs j WHERE j.id = $1 AND j.status = 'queued'
     """,
     "uuid",
 )
