@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.e2e.neighbours import CountingListener, Neighbour
+from tests.faults.stack import Stack, running_stack
+from tests.s3 import S3
 from tests.waiting import eventually
 
 from pixmill.local.stack import LocalStack
@@ -91,3 +93,10 @@ def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour) -> I
             yield Pixmill(stack, http, neighbour, log)
     finally:
         stack.stop()
+
+
+@pytest.fixture(scope="session")
+def breakable(tmp_path_factory: pytest.TempPathFactory, s3: S3) -> Iterator[Stack]:
+    """A stack with short leases, a bucket and failpoints, for tests that break it."""
+    with running_stack(tmp_path_factory.mktemp("breakable"), s3) as stack:
+        yield stack

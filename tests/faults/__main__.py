@@ -39,7 +39,7 @@ def main() -> int:
             for fault in options.only or FAULTS:
                 kind = {**FAULTS, **LONGER}[fault]
                 for moment in moments(kind, options.seed, options.rounds):
-                    outcome = play(stack, kind, options.jobs, moment)
+                    (outcome,) = play(stack, {kind: moment}, options.jobs, moment.dice)
                     table.add(outcome)
                     print(table.line(outcome, moment), flush=True)
             table.seconds = time.monotonic() - begun

@@ -28,7 +28,7 @@ class TwoDispatchers(Fault):
         self.stack.armed.arm(point, "pause", count=self.moment.count(4), seconds=30)
 
     def act(self) -> None:
-        self.seen.strikes = self.wait_for_strikes(1)
+        self.wait_for_strikes()
         # The other one goes on meanwhile.
         hold_for(1)
         for strike in self.seen.strikes:
@@ -37,7 +37,9 @@ class TwoDispatchers(Fault):
         self.seen.lasted = 1
 
     def mend(self) -> None:
-        self._fleet.stop()
+        # There is none, if the round ended before this fault began.
+        if hasattr(self, "_fleet"):
+            self._fleet.stop()
 
 
 #: The columns that hold the database's time, of what is not over.

@@ -3,7 +3,6 @@
 from typing import ClassVar, Final
 
 from tests.faults.striking import STRIKES_WITHIN, Fault
-from tests.waiting import eventually
 
 POINT: Final = "body.opened"
 ATTEMPTS: Final = 3
@@ -24,10 +23,8 @@ class Poison(Fault):
         self.stack.neighbours.release()
 
     def act(self) -> None:
-        wanted = ATTEMPTS * len(self.jobs)
-        eventually(lambda: len(self.stack.armed.strikes()) >= wanted, STRIKES_WITHIN * len(self.jobs))
-        self.seen.strikes = self.stack.armed.strikes()
-        self.seen.struck = {strike.key for strike in self.seen.strikes}
+        self.seen.wanted = ATTEMPTS * len(self.jobs)
+        self.wait_for_strikes(STRIKES_WITHIN * 2)
 
     def check(self) -> None:
         for action, job_id in self.jobs.items():
@@ -39,6 +36,11 @@ class Poison(Fault):
             )
             if letters != [{"attempts": ATTEMPTS, "code": "attempts_exhausted"}]:
                 self.seen.wrong.append(f"the job that does {action} left the dead letters {letters}")
+
+
+class AllPoisons(Poison):
+    name = "jobs that segfault, allocate and sleep"
+    actions: ClassVar = {"segfault": {}, "allocate": {"megabytes": 800}, "sleep": {}}
 
 
 class Segfault(Poison):

@@ -3,17 +3,21 @@
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from pixmill_shared.database.engine import Database
 from pixmill_shared.service.sweeping import sweep_objects
+from tests.faults.armed import Strike
 from tests.faults.auditor import Auditor, Findings, stray_objects
 from tests.faults.load import Load
 from tests.faults.stack import Stack
 from tests.faults.striking import Fault, Moment, Seen
 
+_ID: Final = 36
+"""Characters of an id; other keys of failpoints are no jobs."""
 OVER_WITHIN: Final = 120.0
 """Seconds after the fault in which all jobs have to be over; what is not is lost."""
 
@@ -33,38 +37,43 @@ class Outcome:
     @property
     def wrong(self) -> list[str]:
         """Sentences; empty if all is well."""
-        if not self.seen.strikes:
-            return ["NOT RUN: the fault never struck anybody at work", *self.findings.all]
-        return [*self.findings.all, *self.seen.wrong]
+        struck, wanted = len(self.seen.strikes), self.seen.wanted
+        not_run = [f"NOT RUN: the fault struck {struck} times at work, not {wanted}"] if struck < wanted else []
+        return [*not_run, *self.findings.all, *self.seen.wrong]
 
 
-def play(stack: Stack, kind: type[Fault], jobs: int, moment: Moment) -> Outcome:
-    """Raises AssertionError if the stack did not come back."""
+def play(stack: Stack, faults: dict[type[Fault], Moment], jobs: int, dice: random.Random) -> list[Outcome]:
+    """All ``faults`` in one load; an outcome each. Raises AssertionError if the stack did not come back."""
     stack.armed.clear()
     stack.wait_whole()
-    begun, load = time.monotonic(), Load(stack, jobs, moment.dice)
-    fault, watch = kind(stack, load, moment), ReclaimWatch(stack)
-    stack.neighbours.unwilling = fault.unwilling
+    begun, load, watch = time.monotonic(), Load(stack, jobs, dice), ReclaimWatch(stack)
+    running = [kind(stack, load, moment) for kind, moment in faults.items()]
+    stack.neighbours.unwilling = max(fault.unwilling for fault in running)
     try:
-        fault.arm()
-        with watch:
+        for fault in running:
+            fault.arm()
+        with watch, ThreadPoolExecutor() as threads:
             load.start()
-            fault.act()
+            for acting in [threads.submit(fault.act) for fault in running]:
+                acting.result()
             load.wait_sent()
             Auditor(stack, load).wait(OVER_WITHIN)
         stack.armed.clear_orders()
-        fault.check()
+        for fault in running:
+            fault.check()
     finally:
-        fault.mend()
+        for fault in running:
+            fault.mend()
         stack.armed.clear()
-    findings = Auditor(stack, load).audit(fault.seen.struck)
-    _judge_speed(findings, fault)
+    findings = Auditor(stack, load).audit({key for fault in running for key in fault.seen.struck})
+    _judge_speed(findings, running)
     findings.wrong += swept(stack)
-    return Outcome(fault.name, fault.seen, findings, watch.again, time.monotonic() - begun)
+    taken = time.monotonic() - begun
+    return [Outcome(fault.name, fault.seen, findings, watch.again, taken) for fault in running]
 
 
-def _judge_speed(findings: Findings, fault: Fault) -> None:
-    most = fault.seen.lasted + fault.slows
+def _judge_speed(findings: Findings, faults: list[Fault]) -> None:
+    most = max(fault.seen.lasted for fault in faults) + sum(fault.slows for fault in faults)
     if findings.slowest > most:
         findings.wrong.append(f"a job that was not struck took {findings.slowest:.1f} s, more than {most:.1f}")
 
@@ -97,19 +106,19 @@ class ReclaimWatch:
         self._thread.join(70)
 
     def _watch(self) -> None:
-        fences: dict[str, tuple[float, int]] = {}
+        fences: dict[Strike, int] = {}
         known: set[str] = set()
         while not self._over.wait(0.05):
             for strike in self.stack.armed.strikes():
-                if strike.file.name not in known and len(strike.key) == 36:
+                if strike.file.name not in known and len(strike.key) == _ID:
                     known.add(strike.file.name)
-                    fences[strike.key] = (strike.at, self._fence(strike.key)[0])
-            for job_id, (at, fence) in list(fences.items()):
-                now, over = self._fence(job_id)
+                    fences[strike] = self._fence(strike.key)[0]
+            for strike, fence in list(fences.items()):
+                now, over = self._fence(strike.key)
                 if now > fence:
-                    self.again.append(time.time() - at)
+                    self.again.append(time.time() - strike.at)
                 if now > fence or over:
-                    del fences[job_id]
+                    del fences[strike]
 
     def _fence(self, job_id: str) -> tuple[int, bool]:
         rows = self.stack.patient_rows("SELECT fence, finished_at FROM jobs WHERE id = %s", (job_id,))

@@ -111,7 +111,7 @@ class StorageFault(FromOutside):
     def afterwards(self) -> None:
         hold_for(self.seconds, lambda: self.stack.gate.refused - self._before < self.requests)
         self.stack.gate.switch(Mode.OPEN)
-        if self.seen.strikes and self.stack.gate.refused == self._before:
+        if self.stack.gate.refused == self._before:
             self.seen.wrong.append("the storage was asked for nothing while it was away")
 
     def mend(self) -> None:

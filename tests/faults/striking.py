@@ -42,11 +42,12 @@ class Moment:
 
 @dataclass
 class Seen:
-    """``struck`` are jobs that were worked on by what was struck, ``lasted`` the seconds of the fault itself;
-    ``wrong`` are sentences.
+    """``wanted`` is how many strikes there have to be; ``struck`` are jobs that were worked on by what was struck,
+    ``lasted`` the seconds of the fault itself; ``wrong`` are sentences.
     """
 
     strikes: list[Strike] = field(default_factory=list)
+    wanted: int = 1
     struck: set[str] = field(default_factory=set)
     lasted: float = 0.0
     wrong: list[str] = field(default_factory=list)
@@ -81,13 +82,18 @@ class Fault(ABC):
     def mend(self) -> None:  # noqa: B027
         """Whatever went wrong before: nothing of it stays."""
 
-    def wait_for_strikes(self, number: int) -> list[Strike]:
-        """As many, or as many as came in time."""
-        until = time.monotonic() + STRIKES_WITHIN
-        while len(found := self.stack.armed.strikes()) < number and time.monotonic() < until:
+    def strikes(self) -> list[Strike]:
+        """Of this fault, so far."""
+        return [strike for strike in self.stack.armed.strikes() if strike.name in self.moment.points]
+
+    def wait_for_strikes(self, within: float = STRIKES_WITHIN) -> None:
+        """As many as are wanted, or as many as come in time."""
+        until = time.monotonic() + within
+        while len(self.strikes()) < self.seen.wanted and time.monotonic() < until:
             self.stack.local_runs()
             time.sleep(0.02)
-        return found
+        self.seen.strikes = self.strikes()
+        self.seen.struck = {strike.key for strike in self.seen.strikes}
 
 
 class SelfInflicted(Fault):
@@ -96,12 +102,12 @@ class SelfInflicted(Fault):
     action: ClassVar[str] = "kill"
 
     def arm(self) -> None:
+        self.seen.wanted = len(self.moment.points)
         for point in self.moment.points:
             self.stack.armed.arm(point, self.action, count=self.moment.count(self.most_count))
 
     def act(self) -> None:
-        self.seen.strikes = self.wait_for_strikes(len(self.moment.points))
-        self.seen.struck = {strike.key for strike in self.seen.strikes}
+        self.wait_for_strikes()
 
 
 class FromOutside(Fault):
@@ -112,13 +118,12 @@ class FromOutside(Fault):
         self.stack.armed.arm(point, "pause", count=self.moment.count(self.most_count), seconds=30)
 
     def act(self) -> None:
-        self.seen.strikes = self.wait_for_strikes(1)
+        self.wait_for_strikes()
         begun = time.monotonic()
         if self.seen.strikes:
-            self.seen.struck = {strike.key for strike in self.seen.strikes}
             self.strike()
-        self.release()
-        self.afterwards()
+            self.release()
+            self.afterwards()
         self.seen.lasted = time.monotonic() - begun
 
     def release(self) -> None:
