@@ -9,6 +9,7 @@ import pyvips
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
 
 from pixmill_imaging.domain.limits import PixelLimits
+from pixmill_imaging.pillow.colour import is_srgb
 from pixmill_imaging.pillow.ssim import ssim
 from pixmill_imaging.service.loaders import choose_loader
 from pixmill_imaging.service.render import render
@@ -79,6 +80,22 @@ def test_wide_colours_become_srgb(small, loader, profile, pillow_format, options
     reference = converted(small, profile)
     assert difference(reference, small) > 3
     check(encoded(small, pillow_format, icc_profile=profile, **options), loader, reference, tolerance)
+
+
+def test_profile_of_srgb_is_known_by_what_it_does():
+    srgb = ImageCms.ImageCmsProfile(SRGB).tobytes()
+    assert is_srgb(srgb)
+    assert is_srgb(bytes(pyvips.Image.profile_load("srgb")))
+    for other in (display_p3(), adobe_rgb(), CMYK_PROFILE, grey_gamma(2.2), b"", b"no profile", srgb[:300]):
+        assert not is_srgb(other)
+    assert not is_srgb(srgb + bytes(70_000))
+
+
+def test_srgb_picture_with_its_profile_comes_out_as_without(small, loader):
+    srgb = ImageCms.ImageCmsProfile(SRGB).tobytes()
+    for image in (small, small.convert("RGBA")):
+        tagged = made(encoded(image, "PNG", icc_profile=srgb), loader)
+        assert tagged.tobytes() == made(encoded(image, "PNG"), loader).tobytes()
 
 
 def test_saturated_colours_of_wide_spaces_are_the_nearest_of_srgb(loader):

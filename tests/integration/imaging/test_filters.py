@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pixmill_imaging.domain.limits import PixelLimits
+from pixmill_imaging.pillow.kernels import Kernels
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.pillow.view import View
@@ -151,7 +152,7 @@ def test_autocontrast_does_not_count_what_cannot_be_seen(colours, loader):
 
 
 def autocontrasted(picture):
-    return apply_operation(View.of(picture), Autocontrast(), no_focus, None).settled()
+    return apply_operation(View.of(picture), Autocontrast(), Kernels(no_focus), None).settled()
 
 
 def no_focus(*_):
@@ -185,7 +186,7 @@ def blurred(grey, size, sigma):
     return along(along(list(grey), width, 1, height, width), height, width, width, 1)
 
 
-@pytest.mark.parametrize("sigma", [1.5, 4])
+@pytest.mark.parametrize("sigma", [0.6, 1, 1.5, 2, 4, 6, 9])
 def test_blur_is_near_the_gaussian_of_its_sigma(loader, colours, sigma):
     grey = colours.convert("L")
     made = filtered(grey, loader, "blur", sigma=sigma)
@@ -193,6 +194,25 @@ def test_blur_is_near_the_gaussian_of_its_sigma(loader, colours, sigma):
     # Three box blurs are no Gaussian at the hardest edges; a sigma that is a third off is 1.3 off in the mean.
     assert max(errors) <= 9
     assert sum(errors) / len(errors) <= 1
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 0.7, 1, 2, 3, 5, 8, 9.9, 11, 20])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_blur_makes_nothing_lighter_or_darker(loader, sigma, mode):
+    for tone in (0, 77, 128, 255):
+        flat = Image.new("L", (40, 30), tone).convert(mode)
+        assert filtered(flat, loader, "blur", sigma=sigma).convert(mode).tobytes() == flat.tobytes()
+
+
+def test_colour_of_what_cannot_be_seen_does_not_bleed(loader):
+    half = Image.new("RGBA", SIZE, (255, 0, 0, 0))
+    half.paste((0, 0, 255, 255), (0, 0, 24, SIZE[1]))
+    made = filtered(half, loader, "blur", sigma=2).convert("RGBA")
+    seen = [pixel for pixel in made.get_flattened_data() if pixel[3]]
+    assert any(0 < pixel[3] < 255 for pixel in seen)
+    # An alpha of 1 has no room for shades.
+    assert max(pixel[0] for pixel in seen) == 0
+    assert min(pixel[2] for pixel in seen if pixel[3] > 8) >= 250
 
 
 def test_filters_take_any_size(loader):

@@ -105,6 +105,43 @@ def test_outputs_of_one_decode_look_as_if_each_had_its_own(sideways_jpeg, refere
         assert ssim(picture(output), lanczos(reference, output.width, output.height)) >= 0.995
 
 
+def test_small_outputs_of_many_look_as_if_made_from_the_whole(sideways_jpeg, reference, loader):
+    """Each is made of the next that is twice as large, whatever their order in the recipe."""
+    sizes = [(75, 56), (1600, 1200), (150, 113), (300, 225), (600, 450), (3200, 2400), (640, 480)]
+    made = outputs(sideways_jpeg, loader, *({"operations": [step(width=width)]} for width, _ in sizes))
+    assert [(output.width, output.height) for output in made] == sizes
+    for output in made:
+        assert ssim(picture(output), lanczos(reference, output.width, output.height)) >= 0.995
+
+
+def test_fill_is_the_same_alone_and_beside_a_larger_output(sideways_jpeg, loader):
+    fill = {"operations": [step(300, 300, mode="fill", gravity="east")]}
+    (alone,) = outputs(sideways_jpeg, loader, fill)
+    _, beside = outputs(sideways_jpeg, loader, {"operations": [step(width=1600)]}, fill)
+    assert ssim(picture(alone), picture(beside)) >= 0.995
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_pixels_that_are_there_are_scaled_to_the_exact_size(loader, mode):
+    """A resize behind a filter is done on what is there: by libvips where that is faster."""
+    original = photo(700, 500, seed=4).convert(mode)
+    if mode == "RGBA":
+        original.putalpha(Image.linear_gradient("L").resize(original.size))
+    for width, height in [(699, 499), (351, 250), (176, 126), (90, 499), (700, 70), (3, 2)]:
+        blur = {"op": "filter", "name": "blur", "sigma": 0.1}
+        made = one(encoded(original, "PNG"), loader, blur, step(width, height, mode="exact"))
+        expected = lanczos(original, width, height)
+        assert made.size == expected.size
+        if min(made.size) >= 8:
+            assert ssim(over_grey(made), over_grey(expected)) >= 0.995
+
+
+def over_grey(image):
+    ground = Image.new("RGBA", image.size, (128, 128, 128, 255))
+    ground.alpha_composite(image.convert("RGBA"))
+    return ground.convert("RGB")
+
+
 def test_fill_and_exact_have_the_size_that_was_asked_for(sideways_jpeg, reference, loader):
     fill, exact = outputs(
         sideways_jpeg,

@@ -9,6 +9,7 @@ from PIL import Image, ImageChops
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.pillow.canvas import canvas_from_pixels
 from pixmill_imaging.pillow.fonts import FontBook
+from pixmill_imaging.pillow.kernels import Kernels
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.pillow.ssim import ssim
@@ -213,7 +214,7 @@ def test_all_frames_get_the_mark_and_the_layer_is_made_once(loader):
     assets = Assets(upload.read, loader, PixelLimits(), FontBook())
     frames = tuple(flat(40, 30, colour) for colour in (GROUND, (9, 9, 9), (70, 0, 0)))
     step = parse_recipe({"outputs": [{"name": "a", "operations": [upload.step()]}]}).outputs[0].operations[0]
-    made = apply_operation(View.of(Picture(frames, (10, 20, 30), 2)), step, None, assets).settled()
+    made = apply_operation(View.of(Picture(frames, (10, 20, 30), 2)), step, Kernels(), assets).settled()
     assert [frame.getpixel((20, 15)) for frame in made.frames] == [MARK] * 3
     assert [frame.getpixel((1, 1)) for frame in made.frames] == [GROUND, (9, 9, 9), (70, 0, 0)]
     assert (made.durations, made.loop, upload.reads) == ((10, 20, 30), 2, 1)
@@ -226,7 +227,7 @@ def test_canvas_over_a_decoders_own_memory_is_not_written_to():
     assets = Assets(upload.read, choose_loader(LoaderChoice.PILLOW), PixelLimits(), FontBook())
     step = parse_recipe({"outputs": [{"name": "a", "operations": [upload.step()]}]}).outputs[0].operations[0]
     picture = Picture.still(canvas_from_pixels(pixels, 40, 30, 3))
-    assert apply_operation(View.of(picture), step, None, assets).settled().frames[0].getpixel((20, 15)) == MARK
+    assert apply_operation(View.of(picture), step, Kernels(), assets).settled().frames[0].getpixel((20, 15)) == MARK
     assert not any(pixels)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pixmill_imaging.domain.anchoring import anchored
 from pixmill_imaging.domain.geometry import MAX_SIDE, Box, Size
 from pixmill_imaging.domain.placement import crop_box, placement
-from pixmill_imaging.domain.plan import size_after, size_to_load
+from pixmill_imaging.domain.plan import is_whole, rung_above, size_after, size_to_load
 from pixmill_imaging.domain.turning import inverse_turn, mirrored_box, turned, turned_box
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.domain.recipe import (
@@ -236,3 +236,25 @@ def test_what_is_loaded_has_a_pixel_for_each_that_is_wanted(source, before, resi
 )
 def test_source_is_decoded_as_small_as_the_steps_let(steps, size):
     assert size_to_load(Size(4000, 3000), steps) == size
+
+
+@pytest.mark.parametrize(
+    ("steps", "whole"),
+    [
+        ([Resize(400, 300)], True),
+        ([Flip(), Rotate(90.0), Resize(400, 300, ResizeMode.FILL), Crop(10, 10)], True),
+        ([Crop(2000, 1500), Resize(400, 300)], False),
+        ([Flip()], False),
+        ([], False),
+    ],
+)
+def test_only_what_is_scaled_as_a_whole_is_worth_a_rung(steps, whole):
+    assert is_whole(steps) is whole
+
+
+@given(sources, st.lists(sources, max_size=8))
+def test_rung_above_is_the_smallest_that_is_twice_as_large(size, sizes):
+    above = rung_above(size, sizes)
+    fitting = [other for other in sizes if other.width >= 2 * size.width and other.height >= 2 * size.height]
+    assert (above is None) == (not fitting)
+    assert above is None or (above in fitting and above.pixels == min(other.pixels for other in fitting))

@@ -21,7 +21,8 @@ class _Segment(NamedTuple):
 def has_end(data: bytes) -> bool:
     """Is there an end marker after the first scan begins? One before it belongs to a thumbnail in the EXIF."""
     scan = next((segment for segment in _segments(data) if segment.marker == _SCAN), None)
-    return scan is not None and data.find(_END, scan.at) != -1
+    # From behind, where it mostly is.
+    return scan is not None and data.rfind(_END, scan.at) != -1
 
 
 def unread_coding(data: bytes) -> str | None:

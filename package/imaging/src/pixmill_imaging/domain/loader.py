@@ -5,6 +5,7 @@ once and work on what a loader hands over. What pixels are is the business of th
 type variable.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -12,6 +13,13 @@ from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.sniff import SourceFormat
 
 Pixels_co = TypeVar("Pixels_co", covariant=True)
+
+#: Called again and again during long work, between two of its steps; what it raises ends the work.
+Step = Callable[[], None]
+
+
+def no_step() -> None:
+    """Of work that nothing ends."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,12 @@ class OpenedSource(Protocol[Pixels_co]):
     @property
     def header(self) -> Header: ...
 
-    def pixels(self, target: Size, frames: int = 1) -> Pixels_co:
+    def pixels(self, target: Size, frames: int = 1, step: Step = no_step) -> Pixels_co:
         """Decode the first frames: upright, sRGB, 8 bits a channel, without metadata, at exactly ``target``.
 
         ``frames`` is 1 or ``header.frames``; each frame comes complete, whatever part of it is stored. ``target`` is
         nowhere larger than ``header.size``. Modes are L, RGB and RGBA. Whatever the decoder makes of damaged bytes is
-        raised as PermanentError ``undecodable``.
+        raised as PermanentError ``undecodable``. ``step`` is called before each frame.
         """
         ...
 

@@ -40,6 +40,25 @@ def size_to_load(source: Size, steps: Iterable[Operation]) -> Size:
     return source
 
 
+def is_whole(steps: Iterable[Operation]) -> bool:
+    """Does the first resize get all of the source? What is cut away before it would be scaled for nothing."""
+    for step in steps:
+        if isinstance(step, Crop):
+            return False
+        if isinstance(step, Resize):
+            return True
+    return False
+
+
+def rung_above(size: Size, sizes: Iterable[Size]) -> Size | None:
+    """The smallest of ``sizes`` that a picture of ``size`` may be made of, if there is one.
+
+    Twice as large in both directions, so that both steps together are as good as one (SSIM .995 and more).
+    """
+    fitting = (other for other in sizes if other.width >= 2 * size.width and other.height >= 2 * size.height)
+    return min(fitting, key=lambda other: other.pixels, default=None)
+
+
 def _with_detail(size: Size, source: Size) -> Size:
     """A quarter more: a crop may begin between two pixels, and what has none to spare is softened by moving it."""
     return Size(min(source.width, size.width * 5 // 4 + 1), min(source.height, size.height * 5 // 4 + 1))

@@ -14,6 +14,7 @@ from PIL import Image
 from pixmill_imaging.domain import apng, gif
 from pixmill_imaging.domain.animation import Disposal, Part
 from pixmill_imaging.domain.geometry import Size
+from pixmill_imaging.domain.loader import Step, no_step
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.colour import resizable
@@ -33,14 +34,16 @@ def animation(
     size: Size,
     count: int,
     finish: Callable[[Image.Image], Canvas],
+    step: Step = no_step,
 ) -> Picture:
     """The first ``count`` frames of ``image``, which was opened from ``data``; EOFError if there are fewer.
 
     ``size`` is that of the canvas as it is stored. ``finish`` scales a frame down: no more than one is held at its
-    full size.
+    full size. ``step`` is called before each is scaled.
     """
     frames, durations = [], []
     for frame, duration in _timed(data, image, source_format, size, count):
+        step()
         frames.append(finish(_without_needless_alpha(frame)))
         durations.append(min(max(duration, 0), LONGEST))
     if len(frames) < count:

@@ -3,15 +3,20 @@
 import contextlib
 import io
 from functools import lru_cache
+from itertools import product
 from typing import Final
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from pixmill_imaging.pillow.canvas import Canvas
 
 _PLAIN: Final = ("L", "RGB", "RGBA")
 #: A broken profile, or one of another colour space, spoils nothing but itself.
 _UNUSABLE: Final = (ImageCms.PyCMSError, OSError, ValueError)
+#: A profile of more bytes than this is no plain sRGB (its largest is the v4 preference profile's 60,960).
+_MOST_BYTES: Final = 65_536
+#: Samples across each channel on which a profile is tried.
+_STEPS: Final = range(0, 256, 17)
 _WIDE_GREY: Final = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -32,13 +37,35 @@ def resizable(image: Image.Image) -> Image.Image:
 def to_srgb(image: Image.Image, profile: bytes | None) -> Canvas:
     """Through the embedded ICC profile if there is a usable one, else by the mode alone."""
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
-    if profile:
+    if profile and not (image.mode in ("RGB", "RGBA") and is_srgb(profile)):
         with contextlib.suppress(*_UNUSABLE):
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, source, _srgb(), outputMode=mode)
             if converted is not None:
                 return converted
     return image if image.mode in _PLAIN else image.convert(mode)
+
+
+def is_srgb(profile: bytes) -> bool:
+    """Are RGB samples sRGB already? By trying: the profile changes none of a grid of colours by more than rounding."""
+    return len(profile) <= _MOST_BYTES and _changes_nothing(profile)
+
+
+@lru_cache(maxsize=32)
+def _changes_nothing(profile: bytes) -> bool:
+    with contextlib.suppress(*_UNUSABLE):
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        grid = _grid()
+        converted = ImageCms.profileToProfile(grid, source, _srgb(), outputMode="RGB")
+        if converted is not None:
+            return max(ImageChops.difference(grid, converted).tobytes()) <= 1
+    return False
+
+
+@lru_cache(maxsize=1)
+def _grid() -> Image.Image:
+    samples = bytes(sample for colour in product(_STEPS, repeat=3) for sample in colour)
+    return Image.frombytes("RGB", (len(_STEPS), len(_STEPS) ** 2), samples)
 
 
 def converts(profile: bytes, mode: str) -> bool:

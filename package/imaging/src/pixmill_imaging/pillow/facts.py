@@ -53,8 +53,7 @@ def _small(canvas: Canvas) -> Canvas:
 
 def _dominant_colour(rgba: bytes) -> str | None:
     """The largest group of like colours among the pixels that are there."""
-    pixels = zip(rgba[::4], rgba[1::4], rgba[2::4], rgba[3::4], strict=True)
-    seen = bytes(sample for *colour, alpha in pixels if alpha >= _SEEN_FROM for sample in colour)
+    seen = _visible(rgba)
     if not seen:
         return None
     row = Image.frombytes("RGB", (len(seen) // 3, 1), seen)
@@ -63,3 +62,13 @@ def _dominant_colour(rgba: bytes) -> str | None:
     largest = counts.index(max(counts))
     palette = grouped.getpalette() or []
     return f"#{bytes(palette[3 * largest : 3 * largest + 3]).hex()}"
+
+
+def _visible(rgba: bytes) -> bytes:
+    """RGB of the pixels that are there."""
+    if min(rgba[3::4]) >= _SEEN_FROM:
+        seen = bytearray(len(rgba) // 4 * 3)
+        seen[0::3], seen[1::3], seen[2::3] = rgba[0::4], rgba[1::4], rgba[2::4]
+        return bytes(seen)
+    pixels = zip(rgba[::4], rgba[1::4], rgba[2::4], rgba[3::4], strict=True)
+    return bytes(sample for *colour, alpha in pixels if alpha >= _SEEN_FROM for sample in colour)

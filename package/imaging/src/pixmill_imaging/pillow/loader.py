@@ -20,7 +20,7 @@ from PIL import (  # noqa: F401
 from pixmill_imaging.domain import gif
 from pixmill_imaging.domain.animation import frame_count
 from pixmill_imaging.domain.geometry import Size
-from pixmill_imaging.domain.loader import Header
+from pixmill_imaging.domain.loader import Header, Step, no_step
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.animation import animation
 from pixmill_imaging.pillow.canvas import Canvas
@@ -76,7 +76,7 @@ class PillowSource:
         self._turn = _UPRIGHT.get(orientation)
         self._is_sideways = orientation in _SIDEWAYS
 
-    def pixels(self, target: Size, frames: int = 1) -> Picture:
+    def pixels(self, target: Size, frames: int = 1, step: Step = no_step) -> Picture:
         """Decode; see ``domain.loader.OpenedSource``."""
         size = Size(target.height, target.width) if self._is_sideways else target
         with decoding():
@@ -85,7 +85,7 @@ class PillowSource:
                 stored = self.header.size
                 stored = Size(stored.height, stored.width) if self._is_sideways else stored
                 finish = lambda frame: self._finished(_downscale(frame, size, None))  # noqa: E731
-                return animation(self._data, self._image, self.header.format, stored, frames, finish)
+                return animation(self._data, self._image, self.header.format, stored, frames, finish, step)
             return Picture.still(self._finished(self._still(size)))
 
     def _still(self, size: Size) -> Image.Image:

@@ -7,25 +7,26 @@ after the other, so that a caller can store each while the next is not made yet.
 import functools
 import hashlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.limits import PixelLimits
-from pixmill_imaging.domain.loader import Header, Loader, OpenedSource
+from pixmill_imaging.domain.loader import Header, Loader, OpenedSource, Step, no_step
 from pixmill_imaging.domain.metadata import Metadata
-from pixmill_imaging.domain.plan import size_after, size_to_load
+from pixmill_imaging.domain.plan import is_whole, size_after, size_to_load
 from pixmill_imaging.domain.sniff import SourceFormat, sniff
 from pixmill_imaging.pillow.encoders import ENCODERS
 from pixmill_imaging.pillow.facts import facts, frames_in
 from pixmill_imaging.pillow.fonts import FontBook
+from pixmill_imaging.pillow.kernels import Kernels
+from pixmill_imaging.pillow.ladder import Ladder
 from pixmill_imaging.pillow.metadata import kept
 from pixmill_imaging.pillow.operations import apply_operation
 from pixmill_imaging.pillow.picture import Picture
-from pixmill_imaging.pillow.smart import FindFocus
 from pixmill_imaging.pillow.view import View
 from pixmill_imaging.service.assets import Assets, nothing_to_read
 from pixmill_imaging.service.encoding import encode
-from pixmill_imaging.service.interest import focus_finder
+from pixmill_imaging.service.kernels import kernels_of
 from pixmill_imaging.service.motion import frames_to_load, moves
 from pixmill_shared.domain.recipe import MetadataPolicy, Output, OutputFormat, Recipe
 
@@ -62,9 +63,14 @@ class Rendered:
 
 
 def render(
-    data: bytes, recipe: Recipe, loader: Loader[Picture], limits: PixelLimits, assets: Assets | None = None
+    data: bytes,
+    recipe: Recipe,
+    loader: Loader[Picture],
+    limits: PixelLimits,
+    assets: Assets | None = None,
+    step: Step = no_step,
 ) -> "Rendering":
-    """Judge the source by its header, before anything is decoded.
+    """Judge the source by its header, before anything is decoded. ``step`` is called between the steps of what follows.
 
     Raises PermanentError ``unsupported_format``, ``undecodable``, ``too_many_pixels``, ``too_many_frames`` or
     ``recipe_mismatch``.
@@ -79,7 +85,7 @@ def render(
     source = SourceInfo(*header.size, header.format, len(data), sha256, header.frames)
     assets = assets or Assets(nothing_to_read, loader, limits, FontBook())
     metadata = functools.cache(functools.partial(kept, data, header.format))
-    return Rendering(source, recipe, opened, limits, focus_finder(loader.name), assets, metadata)
+    return Rendering(source, recipe, opened, limits, kernels_of(loader.name), assets, metadata, step)
 
 
 class Rendering:
@@ -91,17 +97,19 @@ class Rendering:
         recipe: Recipe,
         opened: OpenedSource[Picture],
         limits: PixelLimits,
-        find_focus: FindFocus,
+        kernels: Kernels,
         assets: Assets,
         metadata: Callable[[MetadataPolicy], Metadata],
+        step: Step = no_step,
     ) -> None:
         self.source = source
         self._recipe = recipe
         self._opened = opened
         self._limits = limits
-        self._find_focus = find_focus
+        self._kernels = kernels
         self._assets = assets
         self._metadata = metadata
+        self._step = step
 
     def outputs(self, names: Collection[str] | None = None) -> Iterator[Rendered]:
         """Make the outputs in the recipe's order, or those in ``names`` only. Good for one call.
@@ -112,24 +120,30 @@ class Rendering:
         if not wanted:
             return
         size = Size(self.source.width, self.source.height)
+        sizes = {output.name: size_to_load(size, output.operations) for output in wanted}
         frames = frames_to_load(wanted, self.source.format, self.source.frames)
-        loaded = self._opened.pixels(_size_to_load(size, wanted), frames)
+        self._step()
+        loaded = replace(self._opened.pixels(_covering(sizes.values()), frames, self._step), step=self._step)
+        whole = {sizes[output.name] for output in wanted if is_whole(output.operations)}
+        moving = Ladder(loaded, whole, self._kernels.resample)
+        still = Ladder(loaded.first(), whole, self._kernels.resample) if loaded.is_animated else moving
         for output in wanted:
-            shown = loaded if moves(output, self.source.format) else loaded.first()
-            picture = self._applied(View.of(shown, size), output)
+            ladder = moving if moves(output, self.source.format) else still
+            shown = ladder.at(sizes[output.name] if is_whole(output.operations) else loaded.size)
+            picture = self._applied(View.of(shown, size, self._kernels.resample), output)
             yield _made(picture, output, self.source.format, self._metadata(output.metadata))
 
     def _applied(self, view: View, output: Output) -> Picture:
         for operation in output.operations:
+            self._step()
             # Known from the header, but for what comes after a trim.
             self._limits.check_output(output.name, size_after(view.size, operation), len(view.picture.frames))
-            view = apply_operation(view, operation, self._find_focus, self._assets)
+            view = apply_operation(view, operation, self._kernels, self._assets)
         return view.settled()
 
 
-def _size_to_load(source: Size, outputs: list[Output]) -> Size:
-    """The smallest size that every output can be made of."""
-    sizes = [size_to_load(source, output.operations) for output in outputs]
+def _covering(sizes: Collection[Size]) -> Size:
+    """The smallest size that is nowhere smaller than any of them."""
     return Size(max(size.width for size in sizes), max(size.height for size in sizes))
 
 

@@ -9,10 +9,10 @@ import pyvips
 
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.jpeg import has_end
-from pixmill_imaging.domain.loader import Header
+from pixmill_imaging.domain.loader import Header, Step, no_step
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.canvas import canvas_from_pixels
-from pixmill_imaging.pillow.colour import converts
+from pixmill_imaging.pillow.colour import converts, is_srgb
 from pixmill_imaging.pillow.decoding import OUT_OF_MEMORY
 from pixmill_imaging.pillow.picture import Picture
 from pixmill_imaging.vips import library  # noqa: F401 - configures the process
@@ -25,6 +25,8 @@ FORMATS: Final = frozenset(SourceFormat) - {SourceFormat.BMP, SourceFormat.HEIC,
 
 _SIDEWAYS: Final = (5, 6, 7, 8)
 _GREY: Final = "b-w"
+#: 8 bits a channel; of 16 it is another one.
+_RGB: Final = "srgb"
 _PROFILE: Final = "icc-profile-data"
 
 #: The strictest level but for warnings: a file that ends too early is an error, not a grey half.
@@ -57,7 +59,7 @@ class VipsSource:
         self._data = data
         self._image = image
 
-    def pixels(self, target: Size, frames: int = 1) -> Picture:
+    def pixels(self, target: Size, frames: int = 1, step: Step = no_step) -> Picture:
         """Decode; see ``domain.loader.OpenedSource``. There is never more than one frame: Pillow does animations."""
         with _decoding():
             small = _plain(self._thumbnail(target))
@@ -69,7 +71,7 @@ class VipsSource:
         options = {"height": target.height, "size": "force"}
         if self._image.interpretation == "cmyk" and not converts(self._profile(), "CMYK"):
             return _without_profile(self._inks(target).thumbnail_image(target.width, **options))
-        if self._profile():
+        if self._needs_conversion():
             options |= {"output_profile": "srgb", "intent": "perceptual"}
         if self.header.format is SourceFormat.JPEG:
             # JPEG alone is shrunk while it is loaded: WebP loses too much by it, and what AVIF and TIFF offer
@@ -82,6 +84,10 @@ class VipsSource:
 
     def _profile(self) -> bytes:
         return bytes(self._image.get(_PROFILE)) if self._image.get_typeof(_PROFILE) else b""
+
+    def _needs_conversion(self) -> bool:
+        profile = self._profile()
+        return bool(profile) and not (self._image.interpretation == _RGB and is_srgb(profile))
 
     def _inks(self, target: Size) -> "pyvips.Image":
         """The four inks as bands that mean nothing, so that libvips does not convert them by a profile of its own."""

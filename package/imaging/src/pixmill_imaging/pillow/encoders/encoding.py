@@ -8,6 +8,7 @@ from typing import Final
 
 from PIL import Image
 
+from pixmill_imaging.domain.loader import Step
 from pixmill_imaging.domain.metadata import NO_METADATA, Metadata
 from pixmill_imaging.pillow.canvas import Canvas
 from pixmill_imaging.pillow.picture import Picture
@@ -63,8 +64,24 @@ def saved_frames(picture: Picture, pillow_format: str, **options: object) -> byt
     first, *others = picture.frames
     if others:
         timing = {"duration": list(picture.durations), "loop": picture.loop}
-        options = {**options, "save_all": True, "append_images": others, **timing}
+        steps = [_Stepping(frame, picture.step) for frame in others]
+        options = {**options, "save_all": True, "append_images": steps, **timing}
     return saved(first, pillow_format, **options)
+
+
+class _Stepping(Image.Image):
+    """A frame that calls ``step`` when Pillow's writers come to it: they look at all of a list first, and then go to
+    the first frame of each image in it.
+    """
+
+    def __init__(self, image: Canvas, step: Step) -> None:
+        super().__init__()
+        self.__dict__.update(image.__dict__)
+        self._step = step
+
+    def seek(self, frame: int) -> None:
+        self._step()
+        super().seek(frame)
 
 
 def saved(image: Canvas, pillow_format: str, **options: object) -> bytes:

@@ -33,6 +33,7 @@ def _changes(picture: Picture) -> Iterator[Part]:
     """Of opaque frames: each lies on the one before, and what is the same can be seen through."""
     before: Canvas | None = None
     for frame, duration in zip(picture.frames, picture.durations, strict=True):
+        picture.step()
         if before is None:
             yield _part(_opaque(frame), (0, 0), duration, Disposal.KEEP)
         else:
@@ -46,6 +47,7 @@ def _changes(picture: Picture) -> Iterator[Part]:
 def _cut_outs(picture: Picture) -> Iterator[Part]:
     """Of frames that can be seen through: each is complete, and is cleared away for the next."""
     for frame, duration in zip(picture.frames, picture.durations, strict=True):
+        picture.step()
         hidden = frame.getchannel("A").point(lambda alpha: 255 if alpha < OPAQUE_FROM else 0)
         bounds = ImageChops.invert(hidden).getbbox() or (0, 0, 1, 1)
         piece = _with_holes(flattened(frame.crop(bounds)), hidden.crop(bounds))

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.pillow.canvas import Canvas
+from pixmill_imaging.pillow.kernels import Change, Kernels
 from pixmill_imaging.pillow.operations.autocontrast import Levels, levels_of, stretch
 from pixmill_imaging.pillow.operations.background import background
 from pixmill_imaging.pillow.operations.blur import blur
@@ -22,7 +23,7 @@ from pixmill_imaging.pillow.operations.sepia import sepia
 from pixmill_imaging.pillow.operations.sharpen import sharpen
 from pixmill_imaging.pillow.operations.trim import without_border
 from pixmill_imaging.pillow.operations.watermark import Assets, Overlay, overlay, prepare
-from pixmill_imaging.pillow.smart import FindFocus, pointed
+from pixmill_imaging.pillow.smart import pointed
 from pixmill_imaging.pillow.view import View
 from pixmill_shared.domain.recipe import (
     Autocontrast,
@@ -50,8 +51,7 @@ from pixmill_shared.domain.recipe import (
 FRAMINGS: Final[dict[type, Callable[[View, Any], View]]] = {Resize: resize, Crop: crop, Rotate: rotate, Flip: flip}
 
 
-#: Each takes a canvas of full size, the step, and that size.
-OPERATIONS: Final[dict[type, Callable[[Canvas, Any, Size], Canvas]]] = {
+OPERATIONS: Final[dict[type, Change]] = {
     Grayscale: grayscale,
     Blur: blur,
     Sharpen: sharpen,
@@ -72,19 +72,19 @@ OPERATIONS: Final[dict[type, Callable[[Canvas, Any, Size], Canvas]]] = {
 RESOLVERS: Final[dict[type, Callable[[Canvas, Any, Size], object]]] = {Autocontrast: levels_of, Trim: without_border}
 
 
-def apply_operation(view: View, operation: Operation, find_focus: FindFocus, assets: Assets) -> View:
+def apply_operation(view: View, operation: Operation, kernels: Kernels, assets: Assets) -> View:
     """Give a new view, or the same one if there is nothing to do; ``view`` itself is never changed.
 
     Raises PermanentError ``recipe_mismatch`` for a step that this picture does not allow.
     """
     if type(operation) in FRAMINGS:
-        return FRAMINGS[type(operation)](view, pointed(view, operation, find_focus))
+        return FRAMINGS[type(operation)](view, pointed(view, operation, kernels.find_focus))
     picture = view.settled()
     step: Any = _resolved(picture.frames[0], operation, picture.size, assets)
     if type(step) in FRAMINGS:
-        return FRAMINGS[type(step)](View.of(picture), step)
-    change = OPERATIONS[type(step)]
-    return View.of(picture.each(lambda frame: change(frame, step, picture.size)))
+        return FRAMINGS[type(step)](view.showing(picture), step)
+    change = kernels.twins.get(type(step)) or OPERATIONS[type(step)]
+    return view.showing(picture.each(lambda frame: change(frame, step, picture.size)))
 
 
 def _resolved(frame: Canvas, operation: Operation, size: Size, assets: Assets) -> object:

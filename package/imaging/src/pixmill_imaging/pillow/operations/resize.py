@@ -13,7 +13,7 @@ def resize(view: View, step: Resize) -> View:
     """The size is computed from the view's, so it is the same at whatever size the source was loaded."""
     box, size = placement(view.size, step)
     scaled, whole = view.resampled(box, size), result_size(view.size, step)
-    return View.of(scaled if whole == size else scaled.each(lambda frame: _padded(frame, step, whole)))
+    return view.showing(scaled if whole == size else scaled.each(lambda frame: _padded(frame, step, whole)))
 
 
 def _padded(image: Canvas, step: Resize, whole: Size) -> Canvas:

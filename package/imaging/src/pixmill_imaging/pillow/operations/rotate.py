@@ -13,7 +13,7 @@ from pixmill_shared.domain.recipe import Rotate
 def rotate(view: View, step: Rotate) -> View:
     if step.quarters is not None:
         return view.turned(step.quarters)
-    return View.of(view.settled().each(lambda frame: _turned(frame, step)))
+    return view.showing(view.settled().each(lambda frame: _turned(frame, step)))
 
 
 def _turned(image: Canvas, step: Rotate) -> Canvas:
