@@ -11,6 +11,7 @@ PixmillError (pixmill_shared)
  |- ApiError                    the API refused a call or did not answer
  |- DatabaseUnreachableError    DATABASE_URL names no server that answers, or the login is wrong
  |- SchemaMissingError          the database has no tables yet
+ |- NoSuchDeadLetterError       the id is none of a dead letter
  |- InvalidOptionError          an option of the command line has a value that cannot be
 """
 
@@ -62,6 +63,13 @@ class SchemaMissingError(PixmillError):
 
     def __init__(self) -> None:
         super().__init__("the database has no tables of pixmill yet. Run: pixmill migrate")
+
+
+class NoSuchDeadLetterError(PixmillError):
+    """The id is well-formed, but no row has it."""
+
+    def __init__(self, letter_id: str) -> None:
+        super().__init__(f"there is no dead letter {letter_id}.")
 
 
 class InvalidOptionError(PixmillError):

@@ -35,6 +35,14 @@ def base_port(environ: Mapping[str, str]) -> int | None:
     return int(value) if value.isdigit() else None
 
 
+def user_name() -> str:
+    """Whose process this is, or the number of a user id without a name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def _home_of_user() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_dir

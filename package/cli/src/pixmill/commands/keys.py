@@ -3,14 +3,12 @@
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from pixmill.commands.database import opened_database
 from pixmill.commands.failing import exit_on_error
-from pixmill.errors import DatabaseUnreachableError, InvalidOptionError, SchemaMissingError
-from pixmill_shared.database.engine import Database
+from pixmill.errors import InvalidOptionError
 from pixmill_shared.service.keys import CreatedKey, create_key
 from pixmill_shared.service.sealing import Sealer
-from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.secrets import SecretSettings
 
 keys = typer.Typer(name="keys", help="API keys.", no_args_is_help=True)
@@ -42,14 +40,6 @@ def create(
 
 
 def _create(project: str, name: str) -> CreatedKey:
-    database = Database(DatabaseSettings.load().url)
     sealer = Sealer(SecretSettings.load().keys)
-    try:
-        with database.session_scope() as session:
-            return create_key(session, sealer, project=project, name=name)
-    except OperationalError as error:
-        raise DatabaseUnreachableError(error) from None
-    except ProgrammingError:
-        raise SchemaMissingError from None
-    finally:
-        database.dispose()
+    with opened_database() as database, database.session_scope() as session:
+        return create_key(session, sealer, project=project, name=name)

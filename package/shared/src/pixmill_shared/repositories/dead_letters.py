@@ -3,7 +3,7 @@
 import datetime
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Uuid, cast, exists, func, or_, select
@@ -59,7 +59,7 @@ class RefusedItem:
 def bury(
     session: Session,
     *,
-    project: str,
+    project: str | None,
     task: TaskName,
     payload: dict[str, Any],
     error: dict[str, Any],
@@ -115,6 +115,11 @@ def count_replayable(session: Session, which: Letters, most: int) -> int:
     """At most ``most``, so that nobody counts a million."""
     query = select(DeadLetter.id).where(*which.conditions(), DeadLetter.replayed_at.is_(None), _has_origin())
     return session.scalar(select(func.count()).select_from(query.limit(most).subquery())) or 0
+
+
+def so_far(session: Session, which: Letters) -> Letters:
+    """The same without what comes into being from now on, by the database's clock."""
+    return replace(which, until=which.until or session.scalar(select(func.clock_timestamp())))
 
 
 def mark_replayed(session: Session, letter: DeadLetter, *, by: str, made: uuid.UUID) -> None:

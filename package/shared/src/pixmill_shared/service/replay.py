@@ -5,10 +5,9 @@ Marking the letter and making the work are one transaction, so there is never on
 
 import contextlib
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.engine import Database
@@ -73,8 +72,7 @@ def replay_many(
     Letters that come into being meanwhile are not taken on: they may tell of what this call made.
     """
     with database.session_scope() as session:
-        until = which.until or session.scalar(select(func.clock_timestamp()))
-    which = replace(which, until=until, replayed=None)
+        which = dead_letters.so_far(session, which)
     made: list[Replayed] = []
     while len(made) < limit:
         wanted = min(_AT_ONCE, limit - len(made))
