@@ -65,8 +65,8 @@ class Bench:
         """CPU milliseconds of the stage."""
         start = time.process_time()
         run_stage(
-            *(self._runtime, str(job_id), Stage.RENDER, TaskName.RENDER_JOB, 60.0),
-            lambda job: render_and_finish(job, self._database, self._store, self._engine),
+            *(self._runtime, str(job_id), Stage.RENDER, TaskName.RENDER_JOB),
+            lambda job, _check: render_and_finish(job, self._database, self._store, self._engine),
         )
         spent = (time.process_time() - start) * 1000
         with self._database.session_scope() as session:

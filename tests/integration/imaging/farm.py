@@ -28,6 +28,7 @@ from pixmill_shared.domain.jobs import TERMINAL, Stage
 from pixmill_shared.plumbing.stages import run_stage
 from pixmill_shared.repositories import jobs
 from pixmill_shared.runtime import Runtime
+from pixmill_shared.service.claims import Check, unchecked
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import WorkSettings
 from pixmill_shared.storage import ObjectStore, open_store
@@ -108,7 +109,7 @@ class Farm:
 
     def __post_init__(self) -> None:
         self.runtime = Runtime()
-        self.runtime.__dict__.update(database=self.database, work=WorkSettings())
+        self.runtime.__dict__.update(database=self.database, work=WorkSettings(lease=self.lease))
         self.engine = Engine(self.loader, PixelLimits())
 
     def submit(self, recipe: dict[str, Any], *, data: bytes = PICTURE, **changes: Any) -> uuid.UUID:
@@ -137,12 +138,12 @@ class Farm:
         assert job is not None
         return job
 
-    def render(self, job: jobs.ClaimedJob) -> None:
-        render_and_finish(job, self.database, self.store, self.engine, self.places)
+    def render(self, job: jobs.ClaimedJob, check: Check = unchecked) -> None:
+        render_and_finish(job, self.database, self.store, self.engine, self.places, check=check)
 
     def run(self, job_id: uuid.UUID) -> None:
         """One message: claim, body, recorded end."""
-        run_stage(*(self.runtime, str(job_id), Stage.RENDER, TaskName.RENDER_JOB, self.lease), self.render)
+        run_stage(*(self.runtime, str(job_id), Stage.RENDER, TaskName.RENDER_JOB), self.render)
 
     def job(self, job_id: uuid.UUID) -> Job:
         with self.database.session_scope() as session:

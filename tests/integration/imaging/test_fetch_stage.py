@@ -70,8 +70,8 @@ class Fetching:
         egress = EgressClient(settings, resolver)
         job_id = self.submit(url, priority)
         run_stage(
-            *(self.runtime, str(job_id), Stage.FETCH, TaskName.FETCH_SOURCE, 60),
-            lambda job: fetch(job, self.database, self.store, egress, settings),
+            *(self.runtime, str(job_id), Stage.FETCH, TaskName.FETCH_SOURCE),
+            lambda job, check: fetch(job, self.database, self.store, egress, settings, check=check),
         )
         with self.database.session_scope() as session:
             return session.get_one(Job, job_id)

@@ -171,8 +171,8 @@ def fetched(farm: Farm) -> Fetch:
         )
         found = places or farm.places
         run_stage(
-            *(farm.runtime, str(job_id), Stage.FETCH, TaskName.FETCH_SOURCE, 60),
-            lambda job: fetch(job, farm.database, farm.store, EgressClient(limits), limits, found),
+            *(farm.runtime, str(job_id), Stage.FETCH, TaskName.FETCH_SOURCE),
+            lambda job, _check: fetch(job, farm.database, farm.store, EgressClient(limits), limits, found),
         )
         return farm.job(job_id)
 

@@ -74,6 +74,7 @@ def courier(database: Database, tmp_path: Path) -> Courier:
         url_ttl=3600,
         timeout=3.0,
         worker_name="a test",
+        lease=60,
         rng=random.Random(1),
     )
 

@@ -102,14 +102,14 @@ class Fleet:
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.environment = environment
         self._directory = directory
-        self._started: list[Running] = []
+        self.started: list[Running] = []
 
     def start(self, name: str, *argv: str, port: int | None = None, **changes: str | None) -> Running:
         """``changes`` are variables; None takes one away."""
         port = free_port() if port is None else port
         path = os.pathsep.join(filter(None, (str(_LEAN), changes.get("PYTHONPATH"))))
         wanted = {**self.environment, "PIXMILL_PORT": str(port), **changes, "PYTHONPATH": path}
-        log_file = self._directory / f"{name}-{len(self._started)}.log"
+        log_file = self._directory / f"{name}-{len(self.started)}.log"
         with log_file.open("wb") as log:
             popen = subprocess.Popen(
                 argv,
@@ -119,7 +119,7 @@ class Fleet:
                 cwd=self._directory,
             )
         running = Running(name, popen, port, log_file)
-        self._started.append(running)
+        self.started.append(running)
         return running
 
     def worker(self, name: str, app: str, *options: str, port: int | None = None, **changes: str | None) -> Running:
@@ -130,7 +130,7 @@ class Fleet:
         return self.start(name, str(BIN / "python"), "-m", "pixmill_shared.dispatcher", **changes)
 
     def stop(self) -> None:
-        left = [running.popen for running in reversed(self._started) if running.popen.poll() is None]
+        left = [running.popen for running in reversed(self.started) if running.popen.poll() is None]
         for popen in left:
             popen.send_signal(signal.SIGCONT)
             popen.terminate()

@@ -123,18 +123,18 @@ def test_who_waits_for_a_canceled_job_is_due_at_once(database: Database) -> None
         assert (row.status, row.run_at, row.waits_for) == ("queued", None, None)
 
 
+def finish(database: Database, job: jobs.ClaimedJob, barrier: threading.Barrier, ended: list[str]) -> None:
+    barrier.wait(10)
+    with database.session_scope() as session:
+        if jobs.complete(session, job, found={}, sha256="s", made=[]) is not None:
+            ended.append("completed")
+
+
 def test_cancellation_and_completion_at_once_end_the_job_once(database: Database) -> None:
     for _ in range(10):
         job_id = submit(database)
-        job, barrier, ended = claim(database, job_id), threading.Barrier(2), []
-
-        def finish(job: jobs.ClaimedJob = job, barrier: threading.Barrier = barrier) -> None:
-            barrier.wait(10)
-            with database.session_scope() as session:
-                if jobs.complete(session, job, found={}, sha256="s", made=[]) is not None:
-                    ended.append("completed")
-
-        thread = threading.Thread(target=finish)
+        barrier, ended = threading.Barrier(2), list[str]()
+        thread = threading.Thread(target=finish, args=(database, claim(database, job_id), barrier, ended))
         thread.start()
         barrier.wait(10)
         outcome = cancel(database, job_id)

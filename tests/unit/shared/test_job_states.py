@@ -16,7 +16,7 @@ from pixmill_shared.domain.jobs import (
     after,
     sources_of,
 )
-from pixmill_shared.repositories import deliveries, endings, jobs
+from pixmill_shared.repositories import deliveries, endings, jobs, leases
 
 LIVING = [status for status in JobStatus if status not in TERMINAL]
 
@@ -71,11 +71,17 @@ STATEMENTS = {
     "jobs.wait": (jobs._WAIT, Transition.RELEASE),
     "jobs.complete": (endings.COMPLETE, Transition.COMPLETE),
     "jobs.fail": (endings.FAIL, Transition.FAIL),
+    "jobs.cancel": (endings.CANCEL, Transition.CANCEL),
+    "jobs.hand_back": (leases.JOBS._hand_back, Transition.RELEASE),
     "jobs.expire_leases": (jobs.WORK._expire, Transition.LOSE_LEASE),
     "deliveries.claim": (deliveries._CLAIM, Transition.CLAIM),
     "deliveries.abandon": (deliveries._ABANDON, Transition.FAIL),
+    "deliveries.hand_back": (leases.DELIVERIES._hand_back, Transition.RELEASE),
     "deliveries.expire_leases": (deliveries.WORK._expire, Transition.LOSE_LEASE),
 }
+
+
+LEASES = ((leases, {**vars(leases.JOBS), "of deliveries": leases.DELIVERIES._hand_back}),)
 
 
 def update_of(statement: Prepared) -> tuple[str, str]:
@@ -91,16 +97,28 @@ def update_of(statement: Prepared) -> tuple[str, str]:
 def test_statement_is_guarded_as_the_table_says(name: str) -> None:
     statement, transition = STATEMENTS[name]
     assignments, guard = update_of(statement)
-    allowed = re.findall(r"status = '(\w+)'", guard)
+    (stated,) = re.findall(r"status (?:=|IN) \(?('[^)\s]+'(?:, '\w+')*)", guard)
+    allowed = re.findall(r"'(\w+)'", stated)
     assert tuple(JobStatus(status) for status in allowed) == sources_of(transition)
     (target,) = re.findall(r"(?<!\w)status = '(\w+)'", assignments)
     assert JobStatus(target) is after(sources_of(transition)[0], transition)
 
 
-@pytest.mark.parametrize("name", [name for name in STATEMENTS if "expire" not in name and "claim" not in name])
+#: A claim has no fence yet, an expiry is nobody's write; a cancellation ends whoever's claim there is.
+UNFENCED = ("claim", "expire", "cancel", "hand_back")
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if not any(part in name for part in UNFENCED)])
 def test_write_after_a_claim_carries_its_fence(name: str) -> None:
     _, guard = update_of(STATEMENTS[name][0])
     assert re.search(r"id = \$1 AND fence = \$2", guard)
+
+
+@pytest.mark.parametrize("table", [leases.JOBS, leases.DELIVERIES], ids=lambda table: table.table)
+@pytest.mark.parametrize("name", ["_renew", "_run_out", "_hand_back"])
+def test_lease_is_written_by_its_holder_only(table: leases.Leases, name: str) -> None:
+    assert "claimed_by = $2" in getattr(table, name)._prepare
+    assert "status = 'processing'" in getattr(table, name)._prepare
 
 
 def test_every_statement_that_sets_a_status_is_checked_here() -> None:
@@ -109,7 +127,7 @@ def test_every_statement_that_sets_a_status_is_checked_here() -> None:
     checked.add(id(deliveries._END))
     assert "status = 'processing'" in update_of(deliveries._END)[1]
     assert "fence = $2" in update_of(deliveries._END)[1]
-    for module, table in ((jobs, vars(jobs.WORK)), (endings, {}), (deliveries, vars(deliveries.WORK))):
+    for module, table in ((jobs, vars(jobs.WORK)), (endings, {}), (deliveries, vars(deliveries.WORK)), *LEASES):
         named = [*vars(module).values(), *table.values()]
         setting = [each for each in named if isinstance(each, Prepared) and "SET status" in spaced(each)]
         assert len(setting) >= 2

@@ -21,5 +21,6 @@ def courier() -> Courier:
         url_ttl=clients.storage_settings.url_ttl,
         timeout=EgressSettings.load().webhook_timeout,
         worker_name=clients.worker_name,
+        lease=clients.work.lease,
         rng=clients.rng,
     )

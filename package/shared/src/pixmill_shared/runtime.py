@@ -5,6 +5,7 @@ Everything is built at first use, from the settings that it needs, and forgotten
 
 import os
 import random
+import secrets
 import socket
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,15 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Runtime:
-    """The clients of one process. ``threads`` is how many use the database at once."""
+    """The clients of one process. ``threads`` is how many use the database at once; ``worker_name`` is who claims."""
 
     threads: int = 1
+    worker_name: str = field(default_factory=lambda: unique_name(socket.gethostname()))
     rng: random.Random = field(default_factory=random.SystemRandom)
-
-    @cached_property
-    def worker_name(self) -> str:
-        """Who claims: for people who read rows."""
-        return f"{socket.gethostname()}:{os.getpid()}"
 
     @cached_property
     def work(self) -> WorkSettings:
@@ -102,6 +99,11 @@ class Runtime:
         return EgressClient(EgressSettings.load())
 
 
+def unique_name(name: str) -> str:
+    """Of this process alone, for ever: leases are renewed and handed back by it. The front is for people."""
+    return f"{name}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
 _current = Runtime()
 
 
@@ -110,9 +112,9 @@ def runtime() -> Runtime:
     return _current
 
 
-def start_runtime(threads: int = 1) -> Runtime:
-    """A fresh set, at the start of a process or of a forked child."""
+def start_runtime(threads: int = 1, worker_name: str | None = None) -> Runtime:
+    """A fresh set, at the start of a process or of a forked child, which claims in its parent's name."""
     global _current  # noqa: PLW0603 - one per process is the point
     failpoints.arm(FailpointSettings.load().directory)
-    _current = Runtime(threads=threads)
+    _current = Runtime(threads, worker_name or unique_name(socket.gethostname()))
     return _current

@@ -62,7 +62,12 @@ def _encoded(picture: Picture, output: Output, output_format: OutputFormat, meta
     encoder = ENCODERS[output_format]
     quality = output.quality or default_quality(output_format) or 0
     how = Encoding(quality, output.lossless, output.effort is Effort.SMALL, metadata)
-    make = cache(lambda quality: encoder.encode(picture, replace(how, quality=quality)))
+
+    @cache
+    def make(quality: int) -> bytes:
+        picture.step()
+        return encoder.encode(picture, replace(how, quality=quality))
+
     if encoder.has_quality and not output.lossless:
         quality = _quality(picture, output, make, quality)
     return Encoded(output_format, make(quality))

@@ -12,6 +12,7 @@ from pixmill_shared.domain.objects import source_name
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs
+from pixmill_shared.service.claims import Check, unchecked
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.storage import ObjectStore
 from pixmill_shared.storage.places import Places
@@ -23,8 +24,9 @@ FETCHED = 30
 class _Tally:
     """Counts and hashes what passes."""
 
-    def __init__(self, job_id: uuid.UUID) -> None:
+    def __init__(self, job_id: uuid.UUID, check: Check) -> None:
         self.bytes = 0
+        self._check = check
         self._job_id = job_id
         self._sha256 = hashlib.sha256()
 
@@ -33,6 +35,7 @@ class _Tally:
             self.bytes += len(chunk)
             self._sha256.update(chunk)
             failpoint("fetch.chunk", self._job_id)
+            self._check()
             yield chunk
 
     @property
@@ -47,10 +50,12 @@ def fetch(
     egress: EgressClient,
     settings: EgressSettings,
     sources: Places | None = None,
+    *,
+    check: Check = unchecked,
 ) -> None:
-    """Raises the errors of ``egress`` and ``storage``; what was stored for a lost claim is removed again."""
+    """Raises the errors of ``egress``, ``storage`` and ``check``; what was stored for a lost claim is removed again."""
     key = source_name(job.id, job.fence)
-    tally = _Tally(job.id)
+    tally = _Tally(job.id, check)
     with opened(job.source, egress, sources, settings) as chunks:
         store.put_stream(key, tally.passing(chunks), "application/octet-stream")
     failpoint("fetch.stored", job.id)

@@ -20,19 +20,27 @@ from pixmill_shared.domain.recipe import TAKEN, Recipe, parse_recipe
 from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs, renditions
+from pixmill_shared.service.claims import Check, unchecked
 from pixmill_shared.storage import ObjectNotFound, ObjectStore
 from pixmill_shared.storage.places import Places
 
 
 def render_and_finish(
-    job: jobs.ClaimedJob, database: Database, store: ObjectStore, engine: Engine, destinations: Places | None = None
+    job: jobs.ClaimedJob,
+    database: Database,
+    store: ObjectStore,
+    engine: Engine,
+    destinations: Places | None = None,
+    *,
+    check: Check = unchecked,
 ) -> None:
-    """Raises PermanentError for bytes that are no picture, TransientError while the storage is away.
+    """Raises PermanentError for bytes that are no picture, TransientError while the storage is away, and what ``check``
+    raises, which is called between the steps of the work.
 
     A job whose renditions all exist reads no source. One that needs what another job is making gives its claim back.
     Objects that no row came to name (a lost claim, an error half-way) are removed again.
     """
-    work = _Work(job, database, store, engine, Copies(job, store, destinations))
+    work = _Work(job, database, store, engine, Copies(job, store, destinations), check)
     plan = plan_outputs(work.recipe, work.source_sha256, engine)
     held = hold(job, database, store, {planned.key for planned in plan})
     if held is None:
@@ -55,6 +63,7 @@ class _Work:
     store: ObjectStore
     engine: Engine
     copies: Copies
+    check: Check
     written: list[str] = field(default_factory=list)
 
     @cached_property
@@ -98,7 +107,7 @@ class _Work:
         assets = Assets(
             uploads_of(self.job, self.database, self.store), self.engine.loader, self.engine.limits, self.engine.fonts
         )
-        rendering = render(self.source, self.recipe, self.engine.loader, self.engine.limits, assets)
+        rendering = render(self.source, self.recipe, self.engine.loader, self.engine.limits, assets, self.check)
         if rendering.source.sha256 != self.source_sha256:
             # Under the digest's address they would be served to whoever asks for the right ones.
             raise PermanentError(
@@ -117,6 +126,7 @@ class _Work:
             key = rendition_name(planned.key, rendition_id, rendered.extension)
             self.written.append(key)
             failpoint("output.made", self.job.id)
+            self.check()
             self.store.put(key, rendered.data, rendered.media_type)
             failpoint("output.stored", self.job.id)
             rows[planned.key] = {

@@ -14,9 +14,9 @@ def fetch_source(job_id: str) -> None:
     from pixmill_imaging.service.fetch import fetch
 
     settings, clients = EgressSettings.load(), runtime()
-    # The download's own deadline, and time to store what came.
-    lease = settings.fetch_timeout + 30
     run_stage(
-        *(clients, job_id, Stage.FETCH, TaskName.FETCH_SOURCE, lease),
-        lambda job: fetch(job, clients.database, clients.store, clients.egress, settings, clients.sources),
+        *(clients, job_id, Stage.FETCH, TaskName.FETCH_SOURCE),
+        lambda job, check: fetch(
+            job, clients.database, clients.store, clients.egress, settings, clients.sources, check=check
+        ),
     )

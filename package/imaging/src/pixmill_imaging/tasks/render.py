@@ -15,6 +15,8 @@ def render_job(job_id: str) -> None:
 
     clients = runtime()
     run_stage(
-        *(clients, job_id, Stage.RENDER, TaskName.RENDER_JOB, clients.work.lease),
-        lambda job: render_and_finish(job, clients.database, clients.store, engine(), clients.destinations),
+        *(clients, job_id, Stage.RENDER, TaskName.RENDER_JOB),
+        lambda job, check: render_and_finish(
+            job, clients.database, clients.store, engine(), clients.destinations, check=check
+        ),
     )

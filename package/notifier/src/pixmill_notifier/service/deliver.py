@@ -7,13 +7,12 @@ import uuid
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pixmill_notifier.domain.verdict import Answer, Delivered, GiveUp, TryAgain, judge
 from pixmill_notifier.service.message import body_of, signed_headers, without_queries
 from pixmill_shared.contract.payloads import DeliveryPayload
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.engine import Database
+from pixmill_shared.database.engine import Database, DatabaseUnavailable
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, WorkError
 from pixmill_shared.failpoints import failpoint
@@ -25,13 +24,10 @@ from pixmill_shared.storage import ObjectStore
 
 log = get_logger(__name__)
 
-_GRACE = 20.0
-"""Seconds that a lease is longer than the try's own deadline."""
-
 
 @dataclass(frozen=True)
 class Courier:
-    """The clients and settings of deliveries; ``timeout`` and ``url_ttl`` in seconds."""
+    """The clients and settings of deliveries; ``timeout``, ``url_ttl`` and ``lease`` in seconds."""
 
     database: Database
     store: ObjectStore
@@ -41,13 +37,14 @@ class Courier:
     url_ttl: int
     timeout: float
     worker_name: str
+    lease: float
     rng: random.Random
 
 
 def deliver(delivery_id: uuid.UUID, courier: Courier) -> None:
     """Returns silently if the delivery is not to be had: somebody else has it, or it is over."""
     with courier.database.session_scope() as session:
-        delivery = deliveries.claim(session, delivery_id, courier.worker_name, courier.timeout + _GRACE)
+        delivery = deliveries.claim(session, delivery_id, courier.worker_name, courier.lease)
     if delivery is None:
         return
     structlog.contextvars.bind_contextvars(
@@ -67,8 +64,8 @@ def _post(delivery: ClaimedDelivery, courier: Courier) -> tuple[Answer, Try]:
         result = courier.egress.post(delivery.url, body, headers, deadline=courier.timeout)
     except WorkError as error:
         answer = Answer(None, error.detail, final=isinstance(error, PermanentError))
-    except (OperationalError, InterfaceError):
-        raise  # nothing can be recorded: the lease runs out, and the delivery is tried again
+    except DatabaseUnavailable:
+        raise  # nothing can be recorded: the claim is handed back, and the delivery is tried again
     except Exception:
         # A key that was exchanged, or a defect: tried again by the schedule, which gives a person time to mend it.
         log.exception("unexpected error in a delivery")

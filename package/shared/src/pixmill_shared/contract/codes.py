@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     MEMORY_LIMIT = "memory_limit"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    INTERNAL_ERROR = "internal_error"
     PROVIDER_REFUSED = "provider_refused"
     BUDGET_EXCEEDED = "budget_exceeded"
 
@@ -52,6 +53,7 @@ EXPLANATIONS: Final[dict[ErrorCode, Explanation]] = {
     ErrorCode.MEMORY_LIMIT: Explanation("The work needed more memory than allowed"),
     ErrorCode.STORAGE_UNAVAILABLE: Explanation("The storage did not answer", transient=True, retryable=True),
     ErrorCode.ATTEMPTS_EXHAUSTED: Explanation("The process that worked on it died each time", retryable=True),
+    ErrorCode.INTERNAL_ERROR: Explanation("An unexpected error in pixmill itself", transient=True, retryable=True),
     ErrorCode.PROVIDER_REFUSED: Explanation("The image provider refused the request"),
     ErrorCode.BUDGET_EXCEEDED: Explanation("The generation budget is used up", retryable=True),
 }

@@ -2,14 +2,32 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Engine, NullPool, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, NullPool, create_engine, event, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
 from sqlalchemy.orm import Session, sessionmaker
 
 #: What a lost, full or read-only database raises: the work may be tried again.
-DatabaseUnavailable = OperationalError
+DatabaseUnavailable: Final = (OperationalError, InterfaceError)
+
+#: What the driver takes for errors of its own making: a server that is read-only (a standby, a full disk that somebody
+#: protected), and a transaction that the server ended because it idled.
+_PASSING: Final = ("25006", "25P03")
+
+
+def told_apart(error: StatementError) -> StatementError:
+    """The same error, as an OperationalError if it is the database's state and no mistake in the statement."""
+    if isinstance(error, DatabaseUnavailable) or getattr(error.orig, "pgcode", None) not in _PASSING:
+        return error
+    return OperationalError(error.statement, error.params, error.orig or error, error.hide_parameters)
+
+
+def _raise_told_apart(context: ExceptionContext) -> None:
+    error = context.sqlalchemy_exception
+    if isinstance(error, StatementError) and told_apart(error) is not error:
+        raise told_apart(error) from context.original_exception
 
 
 def server_options(statement_timeout: int) -> str:
@@ -35,6 +53,7 @@ class Database:
             pool_recycle=1800,
             connect_args=connect_args(statement_timeout),
         )
+        event.listen(self._engine, "handle_error", _raise_told_apart)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
 
     @contextmanager

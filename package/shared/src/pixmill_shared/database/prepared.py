@@ -16,6 +16,8 @@ from psycopg2.extras import RealDictCursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from pixmill_shared.database.engine import told_apart
+
 _KNOWN: Final = "pixmill_prepared"
 
 
@@ -56,9 +58,10 @@ class Prepared:
             )
             if lost:
                 connection.invalidate(error)
-            raise DBAPIError.instance(
+            translated = DBAPIError.instance(
                 self._execute, None, error, psycopg2.Error, hide_parameters=True, connection_invalidated=lost
-            ) from error
+            )
+            raise told_apart(translated) from error
 
 
 def _adapt(value: object) -> object:

@@ -7,16 +7,23 @@ from typing import Final
 WEBHOOK_SCHEDULE: Final = (5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400)
 """Seconds to wait after the first, second, … failed try of a webhook."""
 
+MESSAGE_SCHEDULE: Final = (10, 30, 120, 600, 1_800, 3_600, 10_800)
+"""The same of a message to the people who run pixmill: five hours, after which it is old news."""
+
 JITTER: Final = 0.2
+
+SHORTEST: Final = 0.25
+"""Seconds. Full jitter may draw nothing at all, and what failed this instant would fail again."""
 
 
 def exponential(attempt: int, retry_after: float | None, rng: random.Random) -> float:
-    """Seconds before the next try of a job whose ``attempt``-th (from 1) failed: full jitter under 2 s · 4^n.
+    """Seconds before the next try of a job whose ``attempt``-th (from 1) failed: anything below 2 s · 4^n, two minutes
+    at most. Full jitter, so that jobs which failed together do not come back together.
 
     What the other side asked for (``retry_after``, seconds) is a lower bound, up to ten minutes.
     """
     ceiling = min(2.0 * 4 ** (attempt - 1), 120.0)
-    return max(rng.uniform(ceiling / 4, ceiling), min(retry_after or 0.0, 600.0))
+    return max(rng.uniform(0, ceiling), SHORTEST, min(retry_after or 0.0, 600.0))
 
 
 def scheduled(attempt: int, schedule: Sequence[int], retry_after: float | None, rng: random.Random) -> float | None:

@@ -8,11 +8,12 @@ from celery.worker.request import Request
 
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability import metrics
+from pixmill_shared.plumbing import leases
 from pixmill_shared.plumbing.refused import check_request
 
 
-class CountingRequest(Request):
-    """Runs in the worker's main process, so one registry counts for all children."""
+class WatchedRequest(Request):
+    """Runs in the worker's main process: one registry counts for all its children, one keeper keeps their leases."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -26,14 +27,20 @@ class CountingRequest(Request):
         def on_success(self: Any, failed__retval__runtime: tuple[bool, Any, float], **options: Any) -> Any:
             failed, _, runtime = failed__retval__runtime
             if not failed:
+                leases.ended(self)
                 metrics.TASKS.labels(task=self.name, outcome="succeeded").inc()
                 metrics.TASK_SECONDS.labels(task=self.name).observe(runtime)
             return celerys(self, failed__retval__runtime, **options)
 
         cls.on_success = on_success  # type: ignore[method-assign]
 
+    def on_accepted(self, pid: Any, time_accepted: float) -> None:
+        leases.began(self)
+        super().on_accepted(pid, time_accepted)
+
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         metrics.TASKS.labels(task=self.name, outcome="failed").inc()
+        leases.failed(self, getattr(exc_info.exception, "exc", exc_info.exception))
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -45,7 +52,7 @@ class PixmillTask(Task):  # type: ignore[type-arg]
     """The base of all tasks."""
 
     abstract = True
-    Request = CountingRequest  # type: ignore[assignment]
+    Request = WatchedRequest  # type: ignore[assignment]
 
 
 class PixmillCelery(Celery):

@@ -113,8 +113,8 @@ def celery_config() -> dict[str, Any]:
         "worker_max_tasks_per_child": 1000,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_consumer": "pixmill_shared.plumbing.refused:RefusingConsumer",
-        "worker_soft_shutdown_timeout": 10.0,
-        "worker_enable_soft_shutdown_on_idle": False,
+        # Seconds from the death of a child to the failure of its task. What it wrote before is read first.
+        "worker_lost_wait": 0.5,
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,
         "imports": task_modules(),

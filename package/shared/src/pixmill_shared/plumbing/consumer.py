@@ -7,6 +7,8 @@ from celery.worker.state import maybe_shutdown
 
 from pixmill_shared.observability.health import Pulse
 from pixmill_shared.observability.logs import get_logger
+from pixmill_shared.plumbing import leases
+from pixmill_shared.plumbing.ending import abandon_threads
 
 log = get_logger(__name__)
 
@@ -18,7 +20,7 @@ LONGEST_WAIT: Final = 5
 
 
 class PatientConsumer(Consumer):
-    """Celery's, but for how it connects: it ticks, and looks again soon."""
+    """Celery's, but for how it connects: it ticks, and looks again soon. And what it cancels, others do at once."""
 
     def ensure_connected(self, conn: Any) -> Any:
         def waiting() -> None:
@@ -34,3 +36,11 @@ class PatientConsumer(Consumer):
         )
         self.first_connection_attempt = False
         return connected
+
+    def cancel_active_requests(self) -> None:
+        """Of a cold shutdown."""
+        leases.hand_back()
+        if getattr(self.pool, "executor", None) is None:
+            super().cancel_active_requests()
+        else:
+            abandon_threads(self.pool)

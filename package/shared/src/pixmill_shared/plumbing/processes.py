@@ -15,7 +15,7 @@ from pixmill_shared.observability.health import HealthServer
 from pixmill_shared.observability.logs import configure_logging, get_logger, name_process
 from pixmill_shared.plumbing.consumer import worker_pulse
 from pixmill_shared.plumbing.registration import check_registration
-from pixmill_shared.runtime import runtime, start_runtime
+from pixmill_shared.runtime import runtime, start_runtime, unique_name
 from pixmill_shared.settings.base import check_together
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.failpoints import FailpointSettings
@@ -121,7 +121,7 @@ def _on_worker_setup(sender: str, instance: Any, **_: Any) -> None:
         check_together(_checks)
     except ConfigurationError as error:
         stop_process(str(error))
-    start_runtime(threads=_threads(instance))
+    start_runtime(threads=_threads(instance), worker_name=unique_name(sender))
 
 
 @signals.worker_process_init.connect
@@ -129,7 +129,8 @@ def _on_child_start(**_: Any) -> None:
     # The parent's sockets are the parent's: the child forgets them and opens its own.
     if "database" in runtime().__dict__:
         runtime().database.dispose(after_fork=True)
-    start_runtime(threads=1)
+    # Its claims are its parent's, who renews them.
+    start_runtime(threads=1, worker_name=runtime().worker_name)
 
 
 @signals.task_prerun.connect

@@ -14,12 +14,14 @@ from pixmill_shared.repositories import dead_letters, deliveries, jobs
 
 
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
-    """``failed`` with ``attempts_exhausted``, its event and webhook, and a dead letter."""
+    """``failed``, with its event and webhook, and a dead letter.
+
+    ``attempts_exhausted`` if its process died each time, else the error of the last try that could tell.
+    """
     row = session.get_one(Job, job_id)
     task, project, attempts = STAGE_TASKS[Stage(row.stage or "")], row.project, row.attempts
-    error = error_document(
-        ErrorCode.ATTEMPTS_EXHAUSTED,
-        f"The process that worked on it died {attempts} times; the last one silently.",
+    error = row.error or error_document(
+        ErrorCode.ATTEMPTS_EXHAUSTED, f"The process that worked on it died at each of {attempts} attempts."
     )
     if jobs.fail(session, job_id, fence, error):
         payload = dict(JobPayload(job_id=str(job_id)))

@@ -1,35 +1,39 @@
-"""How a stage of a job that raised goes on: fail, or try again later."""
+"""How a stage of a job that failed goes on: fail, or try again later. ``domain/retries.py`` decides."""
 
 import random
 import traceback
+import uuid
+from typing import Final
 
 from sqlalchemy.orm import Session
 
+from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.payloads import JobPayload
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.domain.backoff import exponential
 from pixmill_shared.domain.failures import error_document, storable
+from pixmill_shared.domain.jobs import STAGE_TASKS
+from pixmill_shared.domain.retries import Again, after_failure
 from pixmill_shared.errors import TransientError, WorkError
 from pixmill_shared.repositories import dead_letters, jobs
 
-_RNG = random.SystemRandom()
+_RNG: Final = random.SystemRandom()
 
 
 def record_failure(
     session: Session, job: jobs.ClaimedJob, task: TaskName, error: WorkError, *, max_attempts: int
 ) -> str:
-    """End the claim. Returns what happened: ``retried``, ``failed``, or ``lost`` if someone else has the job now.
-
-    A permanent error fails at once. A transient one is tried again with backoff; used up, the job fails with the
-    last error's own code and leaves a dead letter.
-    """
+    """End the claim. Returns what happened: ``retried``, ``failed``, or ``lost`` if someone else has the job now."""
     document = error_document(error.code, error.detail)
-    if isinstance(error, TransientError) and job.attempts < max_attempts:
-        delay = exponential(job.attempts, error.retry_after, _RNG)
-        return "retried" if jobs.retry(session, job, delay, document) else "lost"
+    transient = isinstance(error, TransientError)
+    retry_after = error.retry_after if isinstance(error, TransientError) else None
+    verdict = after_failure(
+        transient=transient, attempts=job.attempts, max_attempts=max_attempts, retry_after=retry_after, rng=_RNG
+    )
+    if isinstance(verdict, Again):
+        return "retried" if jobs.retry(session, job, verdict.delay, document) else "lost"
     if not jobs.fail(session, job.id, job.fence, document):
         return "lost"
-    if isinstance(error, TransientError):
+    if verdict.buried:
         dead_letters.bury(
             session,
             project=job.project,
@@ -37,6 +41,26 @@ def record_failure(
             payload=dict(JobPayload(job_id=str(job.id))),
             error=document,
             attempts=job.attempts,
-            traceback=storable("".join(traceback.format_exception(error))),
+            traceback=_traceback_of(error),
         )
     return "failed"
+
+
+def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, max_attempts: int) -> str:
+    """Of a job whose process was killed at its hard limit, by the worker that had claimed it as ``holder``.
+
+    The process did not heed the soft limit, so it hung, perhaps in this process only: tried again as what is transient.
+    """
+    held = jobs.held_by(session, job_id, holder)
+    if held is None:
+        return "lost"
+    stage, job = held
+    error = TransientError(ErrorCode.TIME_LIMIT, "The work was still going on at its time limit and was ended.")
+    return record_failure(session, job, STAGE_TASKS[stage], error, max_attempts=max_attempts)
+
+
+def _traceback_of(error: WorkError) -> str | None:
+    """None for what was not raised but seen from outside."""
+    if error.__traceback__ is None and error.__cause__ is None:
+        return None
+    return storable("".join(traceback.format_exception(error)))

@@ -15,10 +15,10 @@ class WorkSettings(Settings):
         description="seconds a message may stay unclaimed",
     )
     lease: float = Field(
-        default=330,
+        default=15,
         gt=0,
         validation_alias="PIXMILL_LEASE",
-        description="seconds a claim holds without a finish",
+        description="seconds a claim holds; its worker renews it every third of them",
     )
     max_attempts: int = Field(
         default=3,
@@ -56,6 +56,18 @@ class TaskLimitSettings(Settings):
         ge=1,
         validation_alias="PIXMILL_TASK_TIME_LIMIT",
         description="seconds after which its process is killed",
+    )
+
+
+class ShutdownSettings(Settings):
+    """Of every worker. What runs it should have a grace that is longer by ten seconds."""
+
+    timeout: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        validation_alias="PIXMILL_SHUTDOWN_TIMEOUT",
+        description="seconds that running work is given to end after SIGTERM",
     )
 
 

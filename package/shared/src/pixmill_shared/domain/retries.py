@@ -1,0 +1,52 @@
+"""What becomes of work that went wrong, by what went wrong.
+
+====================================  ==========================================  ================
+What happened                         What becomes of it                          Dead letter
+====================================  ==========================================  ================
+The input is at fault (permanent),    ``failed`` at once, with its own code       no
+or its soft time or memory limit
+A dependency is at fault (transient)  again after a backoff, or after what the    when used up, with
+                                      other side asked for; used up: ``failed``   the traceback
+                                      with the last error's own code
+A defect of ours                      as transient, code ``internal_error``       as above
+The hard time limit killed it         as transient, code ``time_limit``           as above, no traceback
+Its process died without a word       again at once; used up:                     when used up
+                                      ``attempts_exhausted``
+The database was away                 again after a moment, as if not tried       no
+Its worker was shut down              again at once, as if not tried              no
+Its claim was lost, or it was         nothing: it is somebody else's              no
+canceled
+====================================  ==========================================  ================
+
+An attempt is a claim of a stage; ``max_attempts`` covers all rows above but the last three.
+"""
+
+import random
+from dataclasses import dataclass
+
+from pixmill_shared.domain.backoff import exponential
+
+
+@dataclass(frozen=True)
+class Again:
+    """The stage runs again after ``delay`` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True)
+class Fail:
+    """The job has failed; ``buried``: for a person to look at, and to replay."""
+
+    buried: bool
+
+
+def after_failure(
+    *, transient: bool, attempts: int, max_attempts: int, retry_after: float | None, rng: random.Random
+) -> Again | Fail:
+    """What follows the ``attempts``-th try (from 1), which failed and said so; ``retry_after`` in seconds."""
+    if not transient:
+        return Fail(buried=False)
+    if attempts >= max_attempts:
+        return Fail(buried=True)
+    return Again(exponential(attempts, retry_after, rng))
