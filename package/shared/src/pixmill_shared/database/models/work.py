@@ -48,7 +48,8 @@ class WorkColumns:
             Index(f"ix_{name}_ready", "queue", "priority", "turn", "id", postgresql_where=text(ready)),
             Index(f"ix_{name}_published", "queue", "priority", "dispatch_number", postgresql_where=text(published)),
             Index(f"ix_{name}_delayed", "run_at", postgresql_where=text(delayed)),
-            Index(f"ix_{name}_leased", "lease_until", postgresql_where=text("status = 'processing'")),
+            # Not by the status: it would serve for a claimed row too, through all the entries of rows that are gone.
+            Index(f"ix_{name}_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
             Index(f"ix_{name}_project", "project", "id"),
         )
 
@@ -88,7 +89,9 @@ class Job(WorkColumns, Base):
         source = Index("ix_jobs_source_key", "source_key", postgresql_where=text("source_key IS NOT NULL"))
         # The last turn of an owner.
         lane = Index("ix_jobs_lane", "queue", "priority", "owner", "turn", postgresql_where=text(_READY))
-        return (*super().__table_args__, waiting, repeats, source, lane)
+        # What ended in a span of time: for the failure rate and the daily report.
+        finished = Index("ix_jobs_finished", "finished_at", "status", postgresql_where=text("finished_at IS NOT NULL"))
+        return (*super().__table_args__, waiting, repeats, source, lane, finished)
 
 
 class Delivery(WorkColumns, Base):

@@ -26,6 +26,14 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("dispatch_number", sa.BigInteger(), nullable=True))
         op.drop_index(f"ix_{table}_ready", table_name=table)
         op.drop_index(f"ix_{table}_published", table_name=table)
+        op.drop_index(f"ix_{table}_leased", table_name=table)
+        op.create_index(
+            f"ix_{table}_leased",
+            table,
+            ["lease_until"],
+            unique=False,
+            postgresql_where=sa.text("lease_until IS NOT NULL"),
+        )
         op.create_index(
             f"ix_{table}_ready",
             table,
