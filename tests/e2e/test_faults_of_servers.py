@@ -29,5 +29,5 @@ pytestmark = pytest.mark.timeout(400)
 )
 def test_fault_loses_and_doubles_nothing(breakable: Stack, fault: type[Fault], point: str) -> None:
     dice = random.Random(fault.__name__)
-    (outcome,) = play(breakable, {fault: Moment((point,), dice)}, 40, dice)
+    (outcome,) = play(breakable, {fault: Moment((point,), dice)}, 40, dice, patience=4)
     assert outcome.wrong == []

@@ -50,8 +50,6 @@ _SHIFTED = """
       FROM (SELECT make_interval(secs => %(by)s) AS d) AS by WHERE status IN ('queued', 'processing');
     UPDATE rendition_reservations SET lease_until = lease_until + d
       FROM (SELECT make_interval(secs => %(by)s) AS d) AS by;
-    UPDATE dispatch_queues SET unclaimed_since = unclaimed_since + d
-      FROM (SELECT make_interval(secs => %(by)s) AS d) AS by;
 """
 HOUR = 3600
 
