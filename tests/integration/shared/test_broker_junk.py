@@ -9,14 +9,17 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 import redis
-from tests.integration.shared.processes import Fleet, Running, environment_of, wait_until
+from tests.integration.shared.processes import Fleet, Gate, Running, environment_of, wait_until
 from tests.servers import Servers
 
-from pixmill_shared.plumbing.letterbox import POISON
+from pixmill_shared.domain.ids import new_id
+from pixmill_shared.plumbing.letterbox import POISON, to_json
+from pixmill_shared.repositories.dead_letters import RefusedItem
 
 SHARED = "pixmill_shared.celery_app"
 HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
@@ -168,3 +171,88 @@ def test_junk_is_recorded_once_and_stops_neither_the_worker_nor_the_work_behind_
     assert [row[2] for row in found if row[0] == "unknown_task"] == ["acme.nobody.knows"]
     assert client.llen(queue) == 0
     assert wait_until(lambda: client.hlen("unacked") == 0, 10, "all messages to be acknowledged")
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    """The third worker reaches its database through it."""
+    where = urlsplit(servers.app_url)
+    gate = Gate((str(where.hostname), int(where.port or 0)))
+    yield gate
+    gate.shut()
+
+
+@pytest.fixture(scope="module")
+def third(fleet: Fleet, gate: Gate, postgres_url: str) -> Running:
+    url = urlsplit(postgres_url)
+    through = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{gate.port}").geturl()
+    worker = fleet.worker("third", SHARED, "-P", "solo", "-Q", "api", DATABASE_URL=through)
+    worker.wait_ready(60)
+    return worker
+
+
+def test_what_is_refused_while_the_database_is_down_is_recorded_when_it_is_back(
+    third: Running, gate: Gate, client: "redis.Redis", postgres_url: str
+) -> None:
+    query(postgres_url, "TRUNCATE dead_letters")
+    gate.shut()
+    try:
+        push(client, "api", b"junk of a bad day")
+        push(client, "api", message("acme.unheard", queue="api"))
+        wait_until(lambda: "refused items wait for the database" in third.log, 20, "a word about the database")
+        wait_until(lambda: client.llen(POISON) == 1 and client.llen("api") == 0, 10, "the item on the poison list")
+    finally:
+        gate.open()
+    wait_until(lambda: client.llen(POISON) == 0, 30, "an empty poison list")
+    found = "SELECT task, payload->>'text' FROM dead_letters ORDER BY id"
+    wait_until(lambda: len(query(postgres_url, found)) == 2, 30, "both dead letters")
+    assert query(postgres_url, found)[0] == ("unknown", "junk of a bad day")
+    assert query(postgres_url, found)[1][0] == "acme.unheard"
+    before = succeeded(third)
+    push(client, "api", message(queue="api"))
+    wait_until(lambda: succeeded(third) == before + 1, 20, "work")
+
+
+def test_what_another_process_set_aside_is_recorded_when_a_worker_starts(
+    workers: dict[str, Running], fleet: Fleet, client: "redis.Redis", postgres_url: str
+) -> None:
+    query(postgres_url, "TRUNCATE dead_letters")
+    item = RefusedItem(new_id(), "unknown", {"text": "left behind"}, {"code": "malformed_item"})
+    client.lpush(POISON, b"foreign", to_json(item), to_json(item))
+    late = fleet.worker("late", SHARED, "-P", "solo", "-Q", "api")
+    wait_until(lambda: client.llen(POISON) == 0, 60, "an empty poison list")
+    assert query(postgres_url, "SELECT id::text FROM dead_letters") == [(str(item.id),)]
+    late.wait_ready(60)
+    assert late.end() == 0
+
+
+def test_flood_of_junk_is_recorded_up_to_a_bound_and_counted_beyond_it(
+    third: Running, client: "redis.Redis", postgres_url: str
+) -> None:
+    query(postgres_url, "TRUNCATE dead_letters")
+    before, done = third.metric("pixmill_refused_total", 'reason="malformed_item"'), succeeded(third)
+    client.lpush("api", *(f"flood {n}" for n in range(500)))
+    push(client, "api", message(queue="api"))
+    wait_until(lambda: succeeded(third) == done + 1, 60, "the work behind the flood")
+    assert third.metric("pixmill_refused_total", 'reason="malformed_item"') == before + 500
+    wait_until(lambda: client.llen(POISON) == 0, 30, "an empty poison list")
+    kept = third.metric("pixmill_refused_total", 'reason="malformed_item"', 'kept="yes"')
+    wait_until(lambda: query(postgres_url, "SELECT count(*) FROM dead_letters")[0][0] >= kept - before, 20, "the rows")
+    assert 50 <= kept <= 90
+    assert query(postgres_url, "SELECT count(*) FROM dead_letters")[0][0] <= kept
+
+
+def test_broadcast_that_is_no_message_is_dropped(
+    workers: dict[str, Running], fleet: Fleet, client: "redis.Redis"
+) -> None:
+    """Workers listen to broadcasts, as `inspect` sends them."""
+    channel = "/0.celery.pidbox"
+    for junk in (b"junk", b"5", b"[1]", b'{"a": 1}', json.dumps(message(body="abc")).encode()):
+        assert client.publish(channel, junk) >= len(workers)
+    for worker in workers.values():
+        wait_until(lambda worker=worker: worker.log.count("broadcast dropped") == 4, 20, "a word about each")  # type: ignore[misc]
+        assert worker.popen.poll() is None
+    for pool, worker in workers.items():
+        before = succeeded(worker)
+        push(client, QUEUES[pool], message(queue=QUEUES[pool]))
+        wait_until(lambda worker=worker, before=before: succeeded(worker) == before + 1, 20, "work")  # type: ignore[misc]
