@@ -13,5 +13,5 @@ SECONDS: Final = Histogram(
 )
 UPLOADED: Final = Counter("pixmill_uploaded_bytes_total", "Bytes of complete uploads")
 BACKLOG: Final = Gauge(
-    "pixmill_backlog_jobs", "Queued jobs at the last count, at most PIXMILL_MAX_BACKLOG; at the limit POST answers 429"
+    "pixmill_backlog_jobs", "Queued jobs, counted up to PIXMILL_MAX_BACKLOG now and then; at the limit POST answers 429"
 )

@@ -18,7 +18,8 @@ from pixmill_api.errors import QueueFull
 from pixmill_shared.repositories import backlog
 
 LEAST_AGE: Final = 1.0
-"""Seconds that a count is good for at least."""
+MOST_AGE: Final = 60.0
+"""Seconds that a count is good for at least, and at most."""
 RATIO: Final = 100
 """A count is good for this many times the seconds that it took."""
 
@@ -43,6 +44,7 @@ class Backlog:
         with self._lock:
             self._refuse_if_full()
             self._waiting = (self._waiting or 0) + 1
+            metrics.BACKLOG.set(self._waiting)
 
     def refuse_early(self) -> None:
         """Before bytes are taken for a job that would be refused: raises QueueFull if the last count says so."""
@@ -66,8 +68,8 @@ class Backlog:
         with self._lock:
             # What was taken while the count ran is not in it.
             self._waiting = found + max((self._waiting or 0) - taken, 0)
-            self._stale_at = now + max(LEAST_AGE, RATIO * (now - before))
-        metrics.BACKLOG.set(found)
+            self._stale_at = now + min(max(LEAST_AGE, RATIO * (now - before)), MOST_AGE)
+            metrics.BACKLOG.set(self._waiting)
 
     def _refuse_if_full(self) -> None:
         if self._waiting is not None and self._waiting >= self._limit:
