@@ -129,16 +129,24 @@ class StorageHangs(StorageFault):
 
 
 class Stop(FromOutside):
-    """A clean stop: no job fails, and no attempt counts."""
+    """A clean stop: no job fails, and no attempt counts. ``held``: who works does not end in the time that it is
+    given, so that its job has to be handed on.
+    """
 
     process: ClassVar[str]
+    held: ClassVar[bool] = False
     slows = 25.0
 
     def strike(self) -> None:
         self._before = self.stack.local.pids()[self.process]
         os.kill(self._before, signal.SIGTERM)
+        if self.held:
+            self._wait()
 
     def afterwards(self) -> None:
+        self._wait()
+
+    def _wait(self) -> None:
         eventually(lambda: self.stack.local.pids().get(self.process) not in (None, self._before), 60)
 
     def check(self) -> None:
@@ -157,11 +165,22 @@ class StopWorker(Stop):
     process = "imaging"
 
 
+class StopBusyWorker(StopWorker):
+    name = "SIGTERM to the render worker, whose job does not end"
+    held = True
+
+
 class StopFetcher(Stop):
     name = "SIGTERM to the fetching worker"
     process = "imaging-io"
     points = striking.FETCH
     most_count = 2
+
+
+class StopBusyFetcher(StopFetcher):
+    name = "SIGTERM to the fetching worker, whose job does not end"
+    points = ("fetch.chunk", "fetch.stored")
+    held = True
 
 
 class StopNotifier(Stop):
@@ -198,7 +217,9 @@ FAULTS: Final[dict[str, type[Fault]]] = {
     "storage-errors": StorageErrors,
     "storage-hangs": StorageHangs,
     "stop-worker": StopWorker,
+    "stop-busy-worker": StopBusyWorker,
     "stop-fetcher": StopFetcher,
+    "stop-busy-fetcher": StopBusyFetcher,
     "stop-notifier": StopNotifier,
     "stop-dispatcher": StopDispatcher,
     "stop-api": StopApi,
