@@ -14,6 +14,7 @@ from tools.env_example import settings_classes, variable, variables
 from pixmill_api.__main__ import USED
 from pixmill_api.settings import ApiSettings
 from pixmill_imaging.settings import ImagingSettings
+from pixmill_notifier.settings import AlertSettings, ChannelSettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.settings.base import RuntimeSettings, Settings
 from pixmill_shared.settings.broker import BrokerSettings
@@ -25,7 +26,7 @@ from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.secrets import SecretSettings, WebhookSecretSettings
 from pixmill_shared.settings.storage import StorageSettings
-from pixmill_shared.settings.work import ConcurrencySettings, TaskLimitSettings, WorkSettings
+from pixmill_shared.settings.work import ConcurrencySettings, ShutdownSettings, TaskLimitSettings, WorkSettings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -34,7 +35,8 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 _CELERY = (RuntimeSettings, LogSettings, BrokerSettings, TaskLimitSettings)
 # Renderers decode hostile bytes: they sign no URL, and have no key to lose.
 _SIGNED = (StorageSettings, SecretSettings, PublicSettings)
-_CLAIMING = (*_CELERY, DatabaseSettings, WorkSettings)
+_DISPATCHING = (*_CELERY, DatabaseSettings, WorkSettings)
+_CLAIMING = (*_DISPATCHING, ShutdownSettings)
 
 #: What each process reads. Whoever lets a process load another class adds it here and in docker-compose.yml.
 READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
@@ -44,11 +46,14 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         *(DestinationSettings, SourceSettings),
         "PIXMILL_MAX_SOURCE_BYTES",
     ),
-    "dispatcher": _CLAIMING,
+    "dispatcher": _DISPATCHING,
     "imaging": (*_CLAIMING, StorageSettings, DestinationSettings, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
     "imaging-io": (*_CLAIMING, StorageSettings, SourceSettings, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
-    "notifier": (*_CLAIMING, *_SIGNED, EgressSettings, WebhookSecretSettings, "PIXMILL_NOTIFIER_CONCURRENCY"),
-    "worker": (*_CELERY, DatabaseSettings, StorageSettings, MaintenanceSettings, "PIXMILL_WORKER_CONCURRENCY"),
+    "notifier": (
+        *(*_CLAIMING, *_SIGNED, EgressSettings, WebhookSecretSettings, AlertSettings, ChannelSettings),
+        "PIXMILL_NOTIFIER_CONCURRENCY",
+    ),
+    "worker": (*_CLAIMING, StorageSettings, MaintenanceSettings, "PIXMILL_WORKER_CONCURRENCY"),
     "beat": _CELERY,
     "flower": (RuntimeSettings, BrokerSettings, TaskLimitSettings, FlowerSettings),
 }
@@ -109,12 +114,13 @@ def test_blocks_of_variables_are_the_settings_classes() -> None:
 def test_secrets_reach_only_those_that_need_them() -> None:
     holders = {
         secret: {name for name, service in SERVICES.items() if secret in service.get("environment", {})}
-        for secret in ("FLOWER_PASSWORD", "PIXMILL_WEBHOOK_SECRET", "PIXMILL_MIGRATE_DATABASE_URL")
+        for secret in ("FLOWER_PASSWORD", "PIXMILL_WEBHOOK_SECRET", "PIXMILL_MIGRATE_DATABASE_URL", "PIXMILL_SMTP_URL")
     }
     assert holders == {
         "FLOWER_PASSWORD": {"flower"},
         "PIXMILL_WEBHOOK_SECRET": {"notifier"},
         "PIXMILL_MIGRATE_DATABASE_URL": {"migrate"},
+        "PIXMILL_SMTP_URL": {"notifier"},
     }
 
 

@@ -13,7 +13,7 @@ from kombu.exceptions import EncodeError
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.codes import EXPLANATIONS, ErrorCode
 from pixmill_shared.contract.events import EventType
-from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
+from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, WORKER_QUEUES, Priority, QueueName
 from pixmill_shared.contract.tasks import ROUTES, TaskName
 from pixmill_shared.dispatcher.kinds import KINDS
@@ -25,6 +25,9 @@ EXPECTED = {
     TaskName.FETCH_SOURCE: QueueName.FETCH,
     TaskName.RENDER_JOB: QueueName.IMAGING,
     TaskName.DELIVER_WEBHOOK: QueueName.NOTIFIER,
+    TaskName.EVALUATE_ALERTS: QueueName.NOTIFIER_ALERTS,
+    TaskName.SEND_MESSAGE: QueueName.NOTIFIER_ALERTS,
+    TaskName.SEND_REPORT: QueueName.NOTIFIER_ALERTS,
     TaskName.EXPIRE_UPLOADS: QueueName.API,
     TaskName.CLEAN_UP: QueueName.MAINTENANCE,
     TaskName.RECORD_HEARTBEAT: QueueName.DEFAULT,
@@ -33,6 +36,7 @@ PAYLOADS: dict[TaskName, Any] = {
     TaskName.FETCH_SOURCE: JobPayload,
     TaskName.RENDER_JOB: JobPayload,
     TaskName.DELIVER_WEBHOOK: DeliveryPayload,
+    TaskName.SEND_MESSAGE: MessagePayload,
 }
 
 

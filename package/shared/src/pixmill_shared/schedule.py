@@ -23,6 +23,8 @@ class Entry:
     at: time | None = None
 
 
+REPORT_AT: Final = time(7)
+
 SCHEDULE: Final = (
     Entry("heartbeat", TaskName.RECORD_HEARTBEAT, every=timedelta(seconds=10), expires=timedelta(seconds=8)),
     Entry(
@@ -39,5 +41,20 @@ SCHEDULE: Final = (
         every=timedelta(days=1),
         expires=timedelta(hours=6),
         queue=QueueName.MAINTENANCE,
+    ),
+    Entry(
+        "evaluate-alerts",
+        TaskName.EVALUATE_ALERTS,
+        every=timedelta(minutes=1),
+        expires=timedelta(seconds=50),
+        queue=QueueName.NOTIFIER_ALERTS,
+    ),
+    Entry(
+        "daily-report",
+        TaskName.SEND_REPORT,
+        at=REPORT_AT,
+        every=timedelta(days=1),
+        expires=timedelta(hours=6),
+        queue=QueueName.NOTIFIER_ALERTS,
     ),
 )

@@ -13,3 +13,9 @@ class DeliveryPayload(TypedDict):
     """Of ``deliver_webhook``: a UUID in its canonical text form."""
 
     delivery_id: str
+
+
+class MessagePayload(TypedDict):
+    """Of ``send_message``: a UUID in its canonical text form."""
+
+    message_id: str

@@ -16,6 +16,7 @@ class QueueName(StrEnum):
     GENERATE = "generate"
     NOTIFIER = "notifier"
     NOTIFIER_RETRY = "notifier.retry"
+    NOTIFIER_ALERTS = "notifier.alerts"
 
 
 class Priority(StrEnum):
@@ -46,6 +47,6 @@ RENDER_QUEUES: Final[dict[Priority, QueueName]] = {
 WORKER_QUEUES: Final[dict[str, tuple[QueueName, ...]]] = {
     "imaging": (QueueName.IMAGING_HIGH, QueueName.IMAGING, QueueName.IMAGING_LOW),
     "imaging-io": (QueueName.FETCH, QueueName.GENERATE),
-    "notifier": (QueueName.NOTIFIER, QueueName.NOTIFIER_RETRY),
+    "notifier": (QueueName.NOTIFIER, QueueName.NOTIFIER_RETRY, QueueName.NOTIFIER_ALERTS),
     "worker": (QueueName.DEFAULT, QueueName.DEFAULT_HIGH, QueueName.MAINTENANCE, QueueName.API),
 }

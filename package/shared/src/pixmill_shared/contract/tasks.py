@@ -10,6 +10,9 @@ class TaskName(StrEnum):
     FETCH_SOURCE = "pixmill_imaging.tasks.fetch.fetch_source"
     RENDER_JOB = "pixmill_imaging.tasks.render.render_job"
     DELIVER_WEBHOOK = "pixmill_notifier.tasks.webhooks.deliver_webhook"
+    EVALUATE_ALERTS = "pixmill_notifier.tasks.alerts.evaluate"
+    SEND_MESSAGE = "pixmill_notifier.tasks.alerts.send_message"
+    SEND_REPORT = "pixmill_notifier.tasks.reports.send_daily"
     EXPIRE_UPLOADS = "pixmill_api.tasks.uploads.expire_unfinished"
     CLEAN_UP = "pixmill_shared.tasks.maintenance.cleanup_old_data"
     RECORD_HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
@@ -21,6 +24,8 @@ ROUTES: Final[tuple[tuple[str, QueueName], ...]] = (
     ("pixmill_imaging.tasks.ingest.*", QueueName.FETCH),
     ("pixmill_imaging.tasks.generate.*", QueueName.GENERATE),
     ("pixmill_imaging.tasks.render.*", QueueName.IMAGING),
+    ("pixmill_notifier.tasks.alerts.*", QueueName.NOTIFIER_ALERTS),
+    ("pixmill_notifier.tasks.reports.*", QueueName.NOTIFIER_ALERTS),
     ("pixmill_notifier.tasks.*", QueueName.NOTIFIER),
     ("pixmill_api.tasks.*", QueueName.API),
     ("pixmill_shared.tasks.maintenance.*", QueueName.MAINTENANCE),

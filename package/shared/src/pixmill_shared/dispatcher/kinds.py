@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
+from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.domain.backoff import WEBHOOK_SCHEDULE
+from pixmill_shared.domain.backoff import MESSAGE_SCHEDULE, WEBHOOK_SCHEDULE
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import deliveries, jobs
+from pixmill_shared.repositories import alert_messages, deliveries, jobs
 from pixmill_shared.repositories.work import Due, WorkTable
-from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job
+from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job, give_up_message
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ def _delivery_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
     return TaskName.DELIVER_WEBHOOK, dict(DeliveryPayload(delivery_id=str(row.id)))
 
 
+def _alert_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
+    return TaskName.SEND_MESSAGE, dict(MessagePayload(message_id=str(row.id)))
+
+
 KINDS: Final = (
     Kind(jobs.WORK, (QueueName.FETCH, *RENDER_QUEUES.values()), _job_message, give_up_job),
     Kind(
@@ -44,5 +48,12 @@ KINDS: Final = (
         _delivery_message,
         give_up_delivery,
         max_attempts=len(WEBHOOK_SCHEDULE) + 1,
+    ),
+    Kind(
+        alert_messages.WORK,
+        (QueueName.NOTIFIER_ALERTS,),
+        _alert_message,
+        give_up_message,
+        max_attempts=len(MESSAGE_SCHEDULE) + 1,
     ),
 )

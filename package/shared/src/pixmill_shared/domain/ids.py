@@ -1,5 +1,6 @@
 """Identifiers. UUIDv7 sorts by time, so keys are appended to indexes and lists page by id."""
 
+import datetime
 import secrets
 import time
 import uuid
@@ -11,3 +12,9 @@ def new_id() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def least_id(moment: datetime.datetime) -> uuid.UUID:
+    """No id that was minted at ``moment`` or later is smaller: rows of a span of time are found by their key."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)

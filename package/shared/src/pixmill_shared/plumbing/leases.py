@@ -10,7 +10,7 @@ from celery import bootsteps
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories.leases import DELIVERIES, JOBS
+from pixmill_shared.repositories.leases import DELIVERIES, JOBS, MESSAGES
 from pixmill_shared.runtime import runtime
 from pixmill_shared.service.leases import LeaseKeeper, Loss, Work
 from pixmill_shared.settings.database import DatabaseSettings
@@ -23,6 +23,7 @@ _CLAIMS: Final = {
     TaskName.FETCH_SOURCE.value: (JOBS, "job_id"),
     TaskName.RENDER_JOB.value: (JOBS, "job_id"),
     TaskName.DELIVER_WEBHOOK.value: (DELIVERIES, "delivery_id"),
+    TaskName.SEND_MESSAGE.value: (MESSAGES, "message_id"),
 }
 
 HAND_BACK: Final = 3.0

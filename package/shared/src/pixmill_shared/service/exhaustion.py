@@ -5,12 +5,12 @@ import uuid
 from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload
+from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.models import Delivery, Job
+from pixmill_shared.database.models import AlertMessage, Delivery, Job
 from pixmill_shared.domain.failures import error_document
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import dead_letters, deliveries, jobs
+from pixmill_shared.repositories import alert_messages, dead_letters, deliveries, jobs
 
 
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
@@ -38,6 +38,21 @@ def give_up_delivery(session: Session, delivery_id: uuid.UUID, fence: int) -> No
             project=row.project,
             task=TaskName.DELIVER_WEBHOOK,
             payload=dict(DeliveryPayload(delivery_id=str(delivery_id))),
+            error=error,
+            attempts=row.attempts,
+        )
+
+
+def give_up_message(session: Session, message_id: uuid.UUID, fence: int) -> None:
+    """``failed``, and a dead letter."""
+    row = session.get_one(AlertMessage, message_id)
+    error = error_document(ErrorCode.ATTEMPTS_EXHAUSTED, "The notifier's process died at each try.")
+    if alert_messages.failed(session, message_id, fence, error):
+        dead_letters.bury(
+            session,
+            project=None,
+            task=TaskName.SEND_MESSAGE,
+            payload=dict(MessagePayload(message_id=str(message_id))),
             error=error,
             attempts=row.attempts,
         )

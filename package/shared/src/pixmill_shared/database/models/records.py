@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pixmill_shared.database.models.base import NOW, Base
+from pixmill_shared.database.models.base import NOW, ZERO, Base
 
 
 class JobEvent(Base):
@@ -44,7 +44,10 @@ class DeadLetter(Base):
     #: The id of the job or delivery that the replay made; it points back by ``retry_of`` or ``replay_of``.
     replayed_as: Mapped[uuid.UUID | None]
 
-    __table_args__ = (Index("ix_dead_letters_project", "project", "id"),)
+    __table_args__ = (
+        Index("ix_dead_letters_project", "project", "id"),
+        Index("ix_dead_letters_created", "created_at"),
+    )
 
 
 class IdempotencyRecord(Base):
@@ -79,10 +82,20 @@ class ApiKey(Base):
 
 
 class ServiceHealth(Base):
-    """When something was last seen well: beat's heartbeat arrives here through the whole chain."""
+    """How something is, by its last check: beat's heartbeat arrives here through the whole chain.
+
+    ``status``: healthy or unhealthy.
+    """
 
     __tablename__ = "service_health"
 
     service: Mapped[str] = mapped_column(primary_key=True)
     status: Mapped[str]
+    #: It has this status since then.
+    since: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    #: Checks that failed one after another.
+    failures: Mapped[int] = mapped_column(server_default=ZERO)
+    status_code: Mapped[int | None]
+    response_ms: Mapped[int | None]
+    error: Mapped[str | None]
     checked_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)

@@ -1,0 +1,1 @@
+"""Queries of the notifier: what alerts and reports are decided by."""
