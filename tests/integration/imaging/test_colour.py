@@ -82,6 +82,21 @@ def test_wide_colours_become_srgb(small, loader, profile, pillow_format, options
     check(encoded(small, pillow_format, icc_profile=profile, **options), loader, reference, tolerance)
 
 
+def test_lab_is_read_by_either_loader(small, loader):
+    lab = ImageCms.profileToProfile(small, SRGB, ImageCms.createProfile("LAB"), outputMode="LAB")
+    check(encoded(lab, "TIFF"), loader, small, 2)
+
+
+@pytest.mark.parametrize("kind", ["int", "uint"])
+def test_whole_samples_of_32_bits_count_up_to_16(small, loader, kind):
+    grey = small.convert("L")
+    pixels = pyvips.Image.new_from_memory(grey.tobytes(), *grey.size, 1, "uchar")
+    check(bytes((pixels * 257).cast(kind).tiffsave_buffer()), loader, grey)
+    # Beyond, half of it in the bit that is the sign for Pillow, it is white.
+    beyond = (pixels.cast("uint") * 0 + (0xF0000000 if kind == "uint" else 0x70000000)).cast(kind)
+    assert made(bytes(beyond.tiffsave_buffer()), loader).convert("L").getextrema() == (255, 255)
+
+
 def test_profile_of_srgb_is_known_by_what_it_does():
     srgb = ImageCms.ImageCmsProfile(SRGB).tobytes()
     assert is_srgb(srgb)

@@ -126,3 +126,37 @@ def test_what_is_read_survives_a_round_trip(fields):
         return
     again = parse_recipe({"outputs": [json.loads(json.dumps(output.canonical()))]}).outputs[0]
     assert again == output
+
+
+LONG = {"op": "resize", "width": 16_384, "height": 300}
+EXACT = {**LONG, "mode": "exact"}
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [EXACT],
+        [{**LONG, "mode": "pad"}],
+        [{**LONG, "mode": "fill", "enlarge": True}],
+        [{"op": "resize", "width": 4096, "height": 75, "dpr": 4, "mode": "exact"}],
+        [EXACT, {"op": "filter", "name": "sepia"}, {"op": "flip"}],
+    ],
+)
+def test_webp_of_a_side_that_it_cannot_have_is_refused_at_that_side(operations):
+    assert pointers(format="webp", operations=operations) == ["/operations/0/width"]
+    assert read(format="avif", operations=operations)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [LONG],
+        [{**LONG, "mode": "fill"}],
+        [{**EXACT, "width": 16_383}],
+        [EXACT, {"op": "crop", "width": 100, "height": 100}],
+        [EXACT, {"op": "resize", "width": 100}],
+        [],
+    ],
+)
+def test_webp_that_may_come_out_smaller_is_taken(operations):
+    assert read(format="webp", operations=operations)

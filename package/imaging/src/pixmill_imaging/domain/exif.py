@@ -11,6 +11,9 @@ from pixmill_imaging.domain.rights import Rights
 ARTIST: Final = 0x013B
 COPYRIGHT: Final = 0x8298
 _ORIENTATION: Final = 0x0112
+_BITS: Final = 0x0102
+_PHOTOMETRIC: Final = 0x0106
+_LAB: Final = 8
 _EXIF: Final = 0x8769
 _INTEROPERABILITY: Final = 0xA005
 _COLOUR_SPACE: Final = 0xA001
@@ -80,6 +83,12 @@ def field(data: bytes, tag: int) -> bytes:
     except _BROKEN:
         return b""
     return bytes(tiff.data[found.at : found.at + found.length]) if found else b""
+
+
+def is_plain_lab(data: bytes) -> bool:
+    """Is this TIFF of CIE L*a*b* with 8 bits a channel?"""
+    photometric, bits = field(data, _PHOTOMETRIC), field(data, _BITS)
+    return set(photometric) == {0, _LAB} and set(bits) == {0, 8}
 
 
 def rights_of(data: bytes) -> Rights:

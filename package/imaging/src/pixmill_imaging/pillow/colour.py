@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Final
 
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageMath, TiffImagePlugin
 
 from pixmill_imaging.pillow.canvas import Canvas
 
@@ -17,6 +17,9 @@ _UNUSABLE: Final = (ImageCms.PyCMSError, OSError, ValueError)
 _MOST_BYTES: Final = 65_536
 #: Samples across each channel on which a profile is tried.
 _STEPS: Final = range(0, 256, 17)
+#: Tag 339 of TIFF.
+_SAMPLE_FORMAT: Final = 339
+_UNSIGNED: Final = 1
 _WIDE_GREY: Final = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -24,7 +27,7 @@ def resizable(image: Image.Image) -> Image.Image:
     """A mode whose pixels may be averaged: no palette, no 16 bits. CMYK stays, it is converted when small."""
     if image.mode in _WIDE_GREY:
         # Pillow clips these to 255 by itself; the top 8 of the 16 bits are what they look like.
-        return image.convert("I").point(lambda sample: sample / 256).convert("L")
+        return _whole(image).point(lambda sample: sample / 256).convert("L")
     if "transparency" in image.info or image.mode in ("PA", "La", "LA", "RGBa"):
         return image.convert("RGBA")
     if image.mode == "P":
@@ -32,6 +35,17 @@ def resizable(image: Image.Image) -> Image.Image:
     if image.mode in ("1", "F"):
         return image.convert("L")
     return image
+
+
+def _whole(image: Image.Image) -> Image.Image:
+    """Pillow takes the 32 bits of a TIFF for signed ones, whatever it says."""
+    samples = image.convert("I")
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or _UNSIGNED not in image.tag_v2.get(_SAMPLE_FORMAT, (1,)):
+        return samples
+    floats: Image.Image = ImageMath.lambda_eval(
+        lambda of: of["float"](of["x"]) + of["float"](of["x"] < 0) * 2.0**32, x=samples
+    )
+    return floats
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Canvas:

@@ -3,6 +3,7 @@
 import importlib.util
 
 from pixmill_imaging.domain.animation import frame_count
+from pixmill_imaging.domain.exif import is_plain_lab
 from pixmill_imaging.domain.loader import Loader, OpenedSource
 from pixmill_imaging.domain.sniff import SourceFormat
 from pixmill_imaging.pillow.loader import PillowLoader
@@ -14,7 +15,8 @@ from pixmill_shared.errors import ConfigurationError
 class _VipsWithPillow:
     """libvips for the stills that it reads, Pillow for the rest and for all animations.
 
-    libvips knows no APNG and no AVIF sequence, and takes 1.6 times the CPU for an animated WebP.
+    libvips knows no APNG, no AVIF sequence and no Lab of 8 bits a channel, and takes 1.6 times the CPU for an
+    animated WebP.
     """
 
     name = "vips"
@@ -27,9 +29,13 @@ class _VipsWithPillow:
         self._pillow = PillowLoader()
 
     def open(self, data: bytes, source_format: SourceFormat) -> OpenedSource[Picture]:
-        is_for_vips = source_format in self._formats and frame_count(data, source_format) == 1
-        loader: Loader[Picture] = self._vips if is_for_vips else self._pillow
+        loader: Loader[Picture] = self._vips if self._is_for_vips(data, source_format) else self._pillow
         return loader.open(data, source_format)
+
+    def _is_for_vips(self, data: bytes, source_format: SourceFormat) -> bool:
+        if source_format not in self._formats or frame_count(data, source_format) > 1:
+            return False
+        return source_format is not SourceFormat.TIFF or not is_plain_lab(data)
 
 
 def choose_loader(choice: LoaderChoice) -> Loader[Picture]:

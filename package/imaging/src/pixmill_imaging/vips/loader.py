@@ -27,6 +27,7 @@ _SIDEWAYS: Final = (5, 6, 7, 8)
 _GREY: Final = "b-w"
 #: 8 bits a channel; of 16 it is another one.
 _RGB: Final = "srgb"
+_WIDE: Final = ("int", "uint")
 _PROFILE: Final = "icc-profile-data"
 
 #: The strictest level but for warnings: a file that ends too early is an error, not a grey half.
@@ -80,7 +81,12 @@ class VipsSource:
             return pyvips.Image.thumbnail_buffer(
                 self._data, target.width, option_string=f"fail_on={_FAIL_ON}", **options
             )
-        return self._image.thumbnail_image(target.width, **options)
+        return self._samples().thumbnail_image(target.width, **options)
+
+    def _samples(self) -> "pyvips.Image":
+        """Of whole numbers of 32 bits those up to 16 bits count, as in Pillow: what lies beyond is white."""
+        image = self._image
+        return (image / 256).cast("uchar") if image.format in _WIDE else image
 
     def _profile(self) -> bytes:
         return bytes(self._image.get(_PROFILE)) if self._image.get_typeof(_PROFILE) else b""

@@ -4,7 +4,7 @@ JSON (``parsing``).
 
 from pixmill_shared.domain.recipe.colour import TRANSPARENT, WHITE, Colour
 from pixmill_shared.domain.recipe.gravity import Anchor, Focus, Gravity, Smart
-from pixmill_shared.domain.recipe.limits import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS, TAKEN, Limits
+from pixmill_shared.domain.recipe.limits import MAX_DIMENSION, MAX_OPERATIONS, MAX_OUTPUTS, MAX_WEBP_SIDE, TAKEN, Limits
 from pixmill_shared.domain.recipe.model import (
     DEFAULT_MIN_SSIM,
     PROCESS_OUTPUT,
@@ -56,6 +56,7 @@ __all__ = [
     "MAX_DIMENSION",
     "MAX_OPERATIONS",
     "MAX_OUTPUTS",
+    "MAX_WEBP_SIDE",
     "OPERATIONS",
     "PROCESS_OUTPUT",
     "RECIPE_SCHEMA",

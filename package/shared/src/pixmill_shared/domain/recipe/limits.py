@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_DIMENSION: Final = 16_384
+#: Of either side of a WebP, by its format.
+MAX_WEBP_SIDE: Final = 16_383
 MAX_OUTPUTS: Final = 20
 #: What the limit may be raised to: all outputs are made within one job's time.
 MOST_OUTPUTS: Final = 100

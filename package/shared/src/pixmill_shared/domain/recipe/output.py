@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from pixmill_shared.domain.recipe.fields import Fields
+from pixmill_shared.domain.recipe.limits import MAX_WEBP_SIDE
 from pixmill_shared.domain.recipe.model import (
     DEFAULT_MIN_SSIM,
     Effort,
@@ -20,7 +21,8 @@ _MOST_BYTES: Final = 1_000_000_000
 OUTPUT_SCHEMA: Final[dict[str, Any]] = {
     "format": {
         "description": "source: the source's if it is one of the others, else jpeg. auto: the one of `formats` that "
-        "takes the fewest bytes at a likeness of `min_ssim`, or the likest if none reaches it",
+        "takes the fewest bytes at a likeness of `min_ssim`, or the likest if none reaches it. No side of a webp is "
+        f"longer than {MAX_WEBP_SIDE}",
         "enum": list(OutputFormat),
         "default": "source",
     },

@@ -5,7 +5,7 @@ from typing import Final
 
 from pixmill_shared.domain.json_reader import JsonError, JsonReader, join_pointer
 from pixmill_shared.domain.recipe.fields import Fields
-from pixmill_shared.domain.recipe.limits import Limits
+from pixmill_shared.domain.recipe.limits import MAX_WEBP_SIDE, Limits
 from pixmill_shared.domain.recipe.model import (
     PROCESS_OUTPUT,
     Output,
@@ -14,6 +14,7 @@ from pixmill_shared.domain.recipe.model import (
 from pixmill_shared.domain.recipe.naming import colliding
 from pixmill_shared.domain.recipe.operations import FILTERS, OPERATIONS, Operation, Resize
 from pixmill_shared.domain.recipe.output import OUTPUT_SCHEMA, read_output
+from pixmill_shared.domain.recipe.sides import too_long
 from pixmill_shared.errors import PixmillError
 
 NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -86,9 +87,15 @@ class _RecipeReader:
         found = self._json.mapping(value, at, ("name", "operations", *OUTPUT_SCHEMA))
         if found is None:
             return None
+        wrong = len(self._json.errors)
         name = self._name(found.get("name"), f"{at}/name")
         operations = self._operations(found.get("operations", []), f"{at}/operations")
-        return read_output(self._fields(found, at), name, operations)
+        output = read_output(self._fields(found, at), name, operations)
+        # A step that could not be read is missing, and the places are then not those of the document.
+        if len(self._json.errors) == wrong:
+            for place, side in too_long(output):
+                self._json.fail(f"{at}/operations/{place}/{side}", f"must be at most {MAX_WEBP_SIDE} for format webp")
+        return output
 
     def _name(self, value: object, at: str) -> str:
         if isinstance(value, str) and NAME_PATTERN.fullmatch(value):
