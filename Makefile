@@ -16,7 +16,7 @@ ARGS ?=
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: bench-imaging bench-renditions help install demo up test test-unit fuzz soak check moon lock fmt clean
+.PHONY: bench-backlog bench-imaging bench-renditions help install demo up test test-unit fuzz soak check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench-imaging: install ## engines compared: CPU an image, images a second, SSIM
 
 bench-renditions: install ## a rendition that exists against one that is made: CPU a job
 	$(BIN)/python -m bench.renditions $(ARGS)
+
+bench-backlog: install ## a million queued rows against a hundred, fairness, latency, a lost message
+	$(BIN)/python -m bench.backlog $(ARGS)
 
 fmt: install ## format and mend what ruff can
 	$(BIN)/ruff format .
