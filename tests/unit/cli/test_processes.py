@@ -10,6 +10,9 @@ from pixmill.local.child import ProcessSpec
 from pixmill.local.ports import PortPlan
 from pixmill.local.processes import ProcessTable
 from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.plumbing.ending import REST
+from pixmill_shared.plumbing.leases import HAND_BACK
+from pixmill_shared.settings.work import ShutdownSettings
 
 BIN = str(Path(sys.executable).parent)
 BASE = {"PIXMILL_BIND": "127.0.0.1", "FLOWER_USER": "admin", "FLOWER_PASSWORD": "s3cret", "PIXMILL_ENV": "development"}
@@ -50,7 +53,12 @@ def test_workers_run_by_the_absolute_path_of_the_environment_as_their_service() 
         assert processes[name].argv[:4] == (f"{BIN}/celery", "-A", app, "worker")
         assert option(processes[name], "-P") == pool
         assert option(processes[name], "-n") == f"{name}@%h"
-        assert processes[name].env["REMAP_SIGTERM"] == "SIGQUIT"
+
+
+def test_worker_has_time_to_hand_back_what_it_cannot_end() -> None:
+    for name in ("imaging", "imaging-io", "notifier", "worker"):
+        assert by_name()[name].grace > ShutdownSettings().timeout + HAND_BACK + REST
+        assert by_name(PIXMILL_SHUTDOWN_TIMEOUT="60")[name].grace > 60 + HAND_BACK + REST
 
 
 def test_each_process_is_told_its_own_port() -> None:

@@ -16,10 +16,10 @@ from pixmill.local.ports import PortPlan
 from pixmill.local.probes import http_ready, probe_host
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.settings.flower import FlowerSettings
-from pixmill_shared.settings.work import ConcurrencySettings
+from pixmill_shared.settings.work import ConcurrencySettings, ShutdownSettings
 
-#: Longer than a worker's soft shutdown, so that it hands its work back before it is killed.
-_WORKER_GRACE = 20.0
+#: Seconds that a worker needs beyond its shutdown time-out, so that it hands its work back before it is killed.
+_WORKER_GRACE = 10.0
 #: Leaves out the banner, twenty lines of what `up` prints in one table.
 _QUIET = {"CELERY_QUIET": "1"}
 _SHARED_APP = "pixmill_shared.celery_app"
@@ -91,8 +91,8 @@ class ProcessTable:
         argv = self._celery(worker.app, "worker", "-n", f"{worker.name}@%h", "-P", worker.pool)
         argv += ["-c", str(self._concurrency(worker.name)), "-Q", ",".join(WORKER_QUEUES[worker.name])]
         argv += ["--without-gossip", "--without-mingle"]
-        # A SIGTERM then hands unfinished tasks back after the soft-shutdown time, where it would wait for their end.
-        return self._service(worker.name, argv, _WORKER_GRACE, {**self._lean, "REMAP_SIGTERM": "SIGQUIT"})
+        grace = _validated(ShutdownSettings, self._variables).timeout + _WORKER_GRACE
+        return self._service(worker.name, argv, grace, self._lean)
 
     def _flower(self) -> ProcessSpec:
         _validated(FlowerSettings, self._variables)  # refused now, rather than by a process that keeps dying

@@ -18,7 +18,7 @@ from pixmill_shared.settings.work import ShutdownSettings
 
 log = get_logger(__name__)
 
-_REST: Final = 6.0
+REST: Final = 6.0
 """Seconds for what comes then: children are joined, connections closed, messages go back to the broker."""
 _LOOK: Final = 0.1
 
@@ -69,7 +69,7 @@ class EndingStep(bootsteps.StartStopStep):
             if not _has_threads(self._worker.pool):
                 _kill_children(left)
         self._over.set()
-        time.sleep(_REST)
+        time.sleep(REST)
         log.warning("ending without waiting any longer")
         _exit(exitcode)
 

@@ -127,6 +127,7 @@ class LeaseKeeper:
             except Exception:
                 # The thread's boundary: without it every claim of this worker would run out.
                 log.exception("unexpected error while keeping leases")
+                self._forget_first_lost()
                 time.sleep(RETRY)
 
     def _until_renewal(self) -> float:
@@ -150,9 +151,13 @@ class LeaseKeeper:
             # Of two messages for one row the other may have the claim: it is not ours to end.
             if not again:
                 self._give_up(work, loss)
-            with self._changed:
+            self._forget_first_lost()
+
+    def _forget_first_lost(self) -> None:
+        with self._changed:
+            if self._lost:
                 self._lost.popleft()
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def _give_up(self, work: Work, loss: Loss) -> None:
         with self._database.session_scope() as session:
