@@ -71,6 +71,7 @@ JUNK: dict[str, tuple[object, str]] = {
     "no envelope": (b'{"a": 1}', "malformed_item"),
     "nested too deep": (b"[" * 200_000, "malformed_item"),
     "a date that is none": (b'{"__type__": "datetime", "__value__": "never"}', "malformed_item"),
+    "the same in escapes": (rb'{"\u005f_type__": "datetime", "__value__": "never"}', "malformed_item"),
     "bad base64": (message(body="abc"), "malformed_item"),
     "unknown encoding": (message(properties=properties(body_encoding="rot13")), "malformed_item"),
     "compressed": (message(headers=headers(compression="zlib")), "malformed_item"),
