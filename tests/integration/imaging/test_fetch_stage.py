@@ -1,7 +1,9 @@
 """The fetch stage of a job, from claim to recorded end: real database, real storage, real sockets, names of our own."""
 
+import contextlib
 import socket
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import Job
-from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.domain.jobs import CancelOutcome, Stage
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.plumbing.stages import run_stage
 from pixmill_shared.repositories import jobs
@@ -215,4 +217,29 @@ def test_claim_that_is_lost_meanwhile_leaves_no_object(fetching: Fetching, serve
 
     job = fetching.run(serve(slow).url(), allow="127.0.0.1")
     assert (job.status, job.stage, job.source_key) == ("queued", "fetch", None)
+    assert fetching.stored == []
+
+
+def test_download_of_a_canceled_job_stops_between_two_chunks(
+    fetching: Fetching, serve: Callable[[Handler], Server]
+) -> None:
+    """The server would send for a minute; nothing but the cancellation ends it."""
+    sent = []
+
+    def dripping(conversation: Conversation) -> None:
+        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+        with fetching.database.session_scope() as session:
+            (job_id,) = session.execute(text("SELECT id FROM jobs")).one()
+            assert jobs.cancel(session, job_id, "default") is CancelOutcome.CANCELED
+        with contextlib.suppress(OSError):
+            for _ in range(600):
+                conversation.send(b"x" * 100_000)
+                sent.append(time.monotonic())
+                time.sleep(0.1)
+
+    began = time.monotonic()
+    job = fetching.run(serve(dripping).url(), allow="127.0.0.1")
+    assert (job.status, job.error) == ("canceled", None)
+    assert time.monotonic() - began < 4
+    assert 0 < len(sent) < 40
     assert fetching.stored == []

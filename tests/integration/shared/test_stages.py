@@ -7,20 +7,21 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.engine import Database
+from pixmill_shared.database.engine import Database, DatabaseUnavailable
 from pixmill_shared.database.models import DeadLetter, Delivery, Job, JobEvent
-from pixmill_shared.domain.jobs import Stage
+from pixmill_shared.domain.jobs import CancelOutcome, Stage
 from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.plumbing.stages import run_stage
 from pixmill_shared.repositories import jobs
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.claims import Check
+from pixmill_shared.service.exhaustion import give_up_job
 
 Body = Callable[[jobs.ClaimedJob, Check], None]
 
@@ -223,3 +224,63 @@ def test_prepared_statement_is_still_known_after_a_rollback(runtime: Runtime) ->
         with pytest.raises(ZeroDivisionError), runtime.database.session_scope() as session:  # noqa: PT012
             assert jobs.claim(session, job_id, Stage.RENDER, "w", 60) is not None
             raise ZeroDivisionError
+
+
+def test_read_only_database_is_one_that_is_away_and_no_mistake_of_ours(runtime: Runtime) -> None:
+    """The driver takes it for an internal error: from a prepared statement, and from the ORM."""
+    job_id = submit(runtime)
+    for write in (
+        lambda session: jobs.claim(session, job_id, Stage.RENDER, "w", 60),
+        lambda session: session.execute(text("UPDATE jobs SET progress = 1")),
+        lambda session: session.execute(update(Job).values(progress=1)),
+    ):
+        with pytest.raises(OperationalError), runtime.database.session_scope() as session:  # noqa: PT012
+            session.execute(text("SET TRANSACTION READ ONLY"))
+            write(session)
+
+
+def test_statement_that_takes_too_long_is_left_to_whoever_keeps_the_lease(runtime: Runtime) -> None:
+    def body(_job: jobs.ClaimedJob, _check: Check) -> None:
+        with runtime.database.session_scope() as session:
+            session.execute(text("SET LOCAL statement_timeout = 50"))
+            session.execute(text("SELECT pg_sleep(5)"))
+
+    with pytest.raises(DatabaseUnavailable):
+        run(runtime, submit(runtime), body)
+    job, events, _, letters = state(runtime)
+    assert (job.status, job.error, events, letters) == ("processing", None, [], [])
+
+
+def test_work_whose_claim_is_lost_ends_in_silence(runtime: Runtime) -> None:
+    """It is told at its next step, which comes after more than half a second here."""
+    steps: list[str] = []
+
+    def body(job: jobs.ClaimedJob, check: Check) -> None:
+        check()
+        with runtime.database.session_scope() as session:
+            assert jobs.cancel(session, job.id, "default") is CancelOutcome.CANCELED
+            session.execute(text("SELECT pg_sleep(0.6)"))
+        steps.append("canceled")
+        check()
+        steps.append("went on")
+
+    run(runtime, submit(runtime), body)
+    job, events, deliveries, letters = state(runtime)
+    assert steps == ["canceled"]
+    assert (job.status, job.error) == ("canceled", None)
+    assert (events, deliveries, letters) == (["job.canceled"], 1, [])
+
+
+def test_process_that_died_after_an_error_was_told_fails_with_that_error(runtime: Runtime) -> None:
+    job_id = submit(runtime)
+    run(runtime, job_id, raising(TransientError(ErrorCode.SOURCE_TIMEOUT, "example.com took too long.")))
+    make_due(runtime)
+    with runtime.database.session_scope() as session:
+        assert jobs.claim(session, job_id, Stage.RENDER, "w", 60) is not None
+        session.execute(text("UPDATE jobs SET lease_until = now() - interval '1 s'"))
+    with runtime.database.session_scope() as session:
+        (row,) = jobs.WORK.exhausted(session, 2)
+        give_up_job(session, row["id"], row["fence"])
+    job, events, _, (letter,) = state(runtime)
+    assert (job.status, error_of(job)["code"], letter.error["code"]) == ("failed", "source_timeout", "source_timeout")
+    assert events == ["job.failed"]
