@@ -144,7 +144,12 @@ class ChannelSettings(Settings):
         refuse_placeholder(text, "", "Set the URL that the other side gave you, or leave it empty.")
         try:
             parts = urlsplit(text)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+            usable = (
+                parts.scheme in ("http", "https")
+                and bool(parts.hostname)
+                and "@" not in parts.netloc
+                and parts.port != 0
+            )
         except ValueError:
             usable = False
         if not usable:
