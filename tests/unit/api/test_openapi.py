@@ -39,6 +39,23 @@ def test_calls_that_need_a_key_say_so(document: dict[str, Any]) -> None:
             assert bool(operation.get("security")) == path.startswith("/api/"), path
 
 
+KEYED = {
+    *("/api/v1/jobs", "/api/v1/process", "/api/v1/uploads", "/api/v1/jobs/{job_id}/retry"),
+    "/api/v1/dead-letters/{dead_letter_id}/replay",
+}
+
+
+def test_calls_that_make_something_take_a_key_and_no_others_do(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            names = {parameter["name"] for parameter in operation.get("parameters", ())}
+            makes = method == "post" and path in KEYED
+            assert ("Idempotency-Key" in names) == makes, (method, path)
+            if makes:
+                assert {"400", "409", "422"} <= operation["responses"].keys(), path
+                assert ("429" in operation["responses"]) == (path != "/api/v1/uploads"), path
+
+
 def test_example_of_a_recipe_is_one(document: dict[str, Any]) -> None:
     for example in document["components"]["schemas"]["JobRequest"]["properties"]["recipe"]["examples"]:
         assert parse_recipe(example)

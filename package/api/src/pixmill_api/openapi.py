@@ -75,6 +75,20 @@ PROCESS_BODY: Final = {
     "content": {JSON: {"schema": _ref(schemas.ProcessRequest)}, FORM: _form(_FORM_FIELDS)},
 }
 JOB_BODY: Final = {"required": True, "content": {JSON: {"schema": _ref(schemas.JobRequest)}}}
+KEY_HEADER: Final = "Idempotency-Key"
+REPLAYED_HEADER: Final = "Idempotency-Replayed"
+KEYED: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": KEY_HEADER,
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"},
+            "description": "A text of yours, unique to what you want made: the same request under the same key is made "
+            f"once, and gets the first answer again, with `{REPLAYED_HEADER}: true`",
+        }
+    ]
+}
 FILE_ANSWERS: Final[Responses] = {
     200: {"description": "The bytes", "content": {"image/*": {"schema": _BINARY}}},
     206: {"description": "The range of bytes", "content": {"image/*": {"schema": _BINARY}}},

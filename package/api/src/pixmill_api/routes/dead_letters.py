@@ -14,8 +14,8 @@ from pixmill_api.dead_letter_schemas import DeadLetterDocument, DeadLetterList, 
 from pixmill_api.domain.documents import is_storable
 from pixmill_api.domain.ids import parse_cursor, parse_id
 from pixmill_api.errors import InvalidRequest, NotFound
-from pixmill_api.idempotency import Creating, created
-from pixmill_api.openapi import problems_of, success
+from pixmill_api.idempotency import created, once_per_key
+from pixmill_api.openapi import KEYED, problems_of, success
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import request_id_of
 from pixmill_api.schemas import JobDocument
@@ -72,15 +72,15 @@ async def get_dead_letter(dead_letter_id: str, context: Shared, caller: Asking) 
         **success(202, JobDocument, RepeatedDelivery),
         **problems_of(400, 401, 404, 409, 422, 429, 503),
     },
+    openapi_extra=KEYED,
 )
-async def replay_dead_letter(
-    request: Request, dead_letter_id: str, context: Shared, caller: Asking, once: Creating
-) -> Response:
+async def replay_dead_letter(request: Request, dead_letter_id: str, context: Shared, caller: Asking) -> Response:
     """A new job, or a new delivery of the same event; it points at its origin.
 
     409 if the letter was replayed before (the detail names what was made then), if what it tells of was deleted, or if
     it tells of nothing.
     """
+    once = once_per_key(request, context, caller)
     letter_id, request_id = _id(dead_letter_id), request_id_of(request)
 
     def answer(session: Session) -> Response:

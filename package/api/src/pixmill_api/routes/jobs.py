@@ -11,8 +11,8 @@ from pixmill_api.auth import Asking, Shared
 from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_cursor, parse_id
 from pixmill_api.errors import InvalidRequest, NotFound
-from pixmill_api.idempotency import Creating
-from pixmill_api.openapi import FILE_ANSWERS, JOB_BODY, problems_of, success
+from pixmill_api.idempotency import once_per_key
+from pixmill_api.openapi import FILE_ANSWERS, JOB_BODY, KEYED, problems_of, success
 from pixmill_api.reading import read_job
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accepted, request_id_of
@@ -36,10 +36,11 @@ router = make_router("jobs")
     status_code=202,
     summary="Make a job",
     responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
-    openapi_extra={"requestBody": JOB_BODY},
+    openapi_extra={"requestBody": JOB_BODY, **KEYED},
 )
-async def create_job(request: Request, context: Shared, caller: Asking, once: Creating) -> Response:
+async def create_job(request: Request, context: Shared, caller: Asking) -> Response:
     """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode."""
+    once = once_per_key(request, context, caller)
     limits = Limits(max_outputs=context.settings.max_outputs)
     document = await read_json(request, context.settings.max_body_bytes)
     body, recipe = read_job(document, limits)
@@ -94,9 +95,11 @@ async def cancel(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
     status_code=202,
     summary="Make a job again",
     responses={**success(202, JobDocument), **problems_of(400, 401, 404, 409, 422, 429, 503)},
+    openapi_extra=KEYED,
 )
-async def retry(request: Request, job_id: str, context: Shared, caller: Asking, once: Creating) -> Response:
+async def retry(request: Request, job_id: str, context: Shared, caller: Asking) -> Response:
     """A new job like a failed or canceled one, which its `retry_of` names."""
+    once = once_per_key(request, context, caller)
     origin, request_id = _id(job_id), request_id_of(request)
     return await accepted(
         once, None, lambda session: retry_job(context, session, caller, origin, request_id=request_id)

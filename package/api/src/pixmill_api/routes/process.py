@@ -11,8 +11,8 @@ from pixmill_api.bodies import limited, read_json
 from pixmill_api.domain.documents import read_document
 from pixmill_api.domain.media_types import FORM, essence
 from pixmill_api.errors import InvalidRequest
-from pixmill_api.idempotency import Creating, Once
-from pixmill_api.openapi import PROCESS_BODY, problems_of, success
+from pixmill_api.idempotency import Once, once_per_key
+from pixmill_api.openapi import KEYED, PROCESS_BODY, problems_of, success
 from pixmill_api.reading import read_short
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accepted, request_id_of
@@ -31,13 +31,14 @@ _NUMBERS: Final = ("width", "height")
     status_code=202,
     summary="Make one picture",
     responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
-    openapi_extra={"requestBody": PROCESS_BODY},
+    openapi_extra={"requestBody": PROCESS_BODY, **KEYED},
 )
-async def process(request: Request, context: Shared, caller: Asking, once: Creating) -> Response:
+async def process(request: Request, context: Shared, caller: Asking) -> Response:
     """Fit a picture into a box, with a filter if you like; by URL as JSON, or as a form with the field `file`.
 
     The format stays the source's if that is jpeg, png, webp, avif or gif, else it becomes jpeg.
     """
+    once = once_per_key(request, context, caller)
     content_type = request.headers.get("content-type") or ""
     if essence(content_type) == FORM:
         if once.key is None:

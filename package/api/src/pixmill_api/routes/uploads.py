@@ -9,8 +9,8 @@ from starlette.responses import Response
 from pixmill_api.auth import Asking, Context, Shared
 from pixmill_api.bodies import limited
 from pixmill_api.domain.media_types import FORM, essence
-from pixmill_api.idempotency import Creating, created
-from pixmill_api.openapi import UPLOAD_BODY, problems_of, success
+from pixmill_api.idempotency import created, once_per_key
+from pixmill_api.openapi import KEYED, UPLOAD_BODY, problems_of, success
 from pixmill_api.routes import router as make_router
 from pixmill_api.schemas import UploadDocument
 from pixmill_api.service.form_intake import ENVELOPE, received_form
@@ -25,13 +25,14 @@ router = make_router("uploads")
     status_code=201,
     summary="Upload a picture",
     responses={**success(201, UploadDocument), **problems_of(400, 401, 409, 413, 415, 422, 503)},
-    openapi_extra={"requestBody": UPLOAD_BODY},
+    openapi_extra={"requestBody": UPLOAD_BODY, **KEYED},
 )
-async def create_upload(request: Request, context: Shared, caller: Asking, once: Creating) -> Response:
+async def create_upload(request: Request, context: Shared, caller: Asking) -> Response:
     """Raw bytes with an image content type, or a form with the field `file`; streamed and hashed on the way.
 
     Whether the bytes are a picture is judged when a job uses them.
     """
+    once = once_per_key(request, context, caller)
     async with _received(request, context) as stored:
         return await once.answer(stored.content(), lambda session: created(201, record_upload(session, caller, stored)))
 
