@@ -36,6 +36,8 @@ def server_options(statement_timeout: int) -> str:
         "statement_timeout": statement_timeout * 1000,
         "lock_timeout": 5_000,
         "idle_in_transaction_session_timeout": 60_000,
+        # Statements are planned once, perhaps while a table is so small that it is best read as a whole.
+        "enable_seqscan": "off",
     }
     return " ".join(f"-c {name}={value}" for name, value in limits.items())
 

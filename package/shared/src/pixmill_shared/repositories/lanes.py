@@ -84,13 +84,13 @@ LANES: Final = f"""
     )"""
 
 # One dispatcher publishes into a queue at a time, or each would fill the window. Not the lock of a row: that is a
-# write, and an idle pass would wait for the disk. Nothing is sorted or read as a whole by a pass, however small a table
-# was when its statements were planned.
+# write, and an idle pass would wait for the disk. And no pass sorts a lane, however few rows there were when its
+# statements were planned.
 _LOCK: Final = Prepared(
     f"""
     SELECT set_config('idle_in_transaction_session_timeout', '{_LONGEST_SILENCE}', true),
-           set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-           set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
+           set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
+           set_config('jit', 'off', true),
            ARRAY(SELECT q.queue FROM unnest($1) AS q(queue)
                  WHERE pg_try_advisory_xact_lock(hashtext('pixmill dispatcher'), hashtext(q.queue))) AS queues
     """,
