@@ -17,10 +17,10 @@ from tests.faults.scenarios import (
     KillNotifier,
     KillWorker,
     StopApi,
+    StopBusyFetcher,
+    StopBusyWorker,
     StopDispatcher,
-    StopFetcher,
     StopNotifier,
-    StopWorker,
 )
 from tests.faults.stack import Stack
 from tests.faults.striking import Fault, Moment
@@ -58,8 +58,8 @@ def test_render_worker_that_is_killed_loses_and_doubles_nothing(breakable: Stack
 
 def test_processes_that_are_stopped_fail_no_job_and_count_no_attempt(breakable: Stack) -> None:
     places: Places = {
-        StopWorker: ("output.made",),
-        StopFetcher: ("fetch.stored",),
+        StopBusyWorker: ("output.made",),
+        StopBusyFetcher: ("fetch.stored",),
         StopNotifier: ("webhook.claimed",),
         StopDispatcher: ("dispatch.taken",),
         StopApi: ("submit.inserted",),

@@ -13,11 +13,13 @@ class Poison(Fault):
 
     points = (POINT,)
     actions: ClassVar[dict[str, dict[str, int]]]
+    #: The code that the job fails with, where the worker knows more than that the process is gone.
+    codes: ClassVar[dict[str, str]] = {"sleep": "time_limit"}
     slows = 25.0
 
     def arm(self) -> None:
         self.stack.neighbours.hold()
-        self.jobs = {action: self.load.send("held", "attempts_exhausted") for action in self.actions}
+        self.jobs = {action: self.load.send("held", self._code(action)) for action in self.actions}
         for action, job_id in self.jobs.items():
             self.stack.armed.arm(POINT, action, key=job_id, keep=True, **self.actions[action])
         self.stack.neighbours.release()
@@ -34,8 +36,11 @@ class Poison(Fault):
             letters = self.stack.rows(
                 "SELECT attempts, error->>'code' AS code FROM dead_letters WHERE payload->>'job_id' = %s", (job_id,)
             )
-            if letters != [{"attempts": ATTEMPTS, "code": "attempts_exhausted"}]:
+            if letters != [{"attempts": ATTEMPTS, "code": self._code(action)}]:
                 self.seen.wrong.append(f"the job that does {action} left the dead letters {letters}")
+
+    def _code(self, action: str) -> str:
+        return self.codes.get(action, "attempts_exhausted")
 
 
 class AllPoisons(Poison):

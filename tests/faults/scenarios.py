@@ -21,6 +21,12 @@ class KillWorker(SelfInflicted):
     action = "kill-parent"
 
 
+class KillWorkerAsInstalled(KillWorker):
+    name = "kill -9 of the render worker, default settings"
+    #: Others wait for nothing but the worker's own start.
+    slows = 20.0
+
+
 class KillFetcher(SelfInflicted):
     name = "kill -9 of the fetching worker"
     points = striking.FETCH
@@ -237,5 +243,7 @@ class FreezeRedisLonger(FreezeRedis):
     seconds = 20.0
 
 
+#: On a stack of its own, with the settings that pixmill comes with.
+AS_INSTALLED: Final[dict[str, type[Fault]]] = {"kill-worker-as-installed": KillWorkerAsInstalled}
 #: What `make chaos` takes in place of the same of FAULTS.
 LONGER: Final[dict[str, type[Fault]]] = {"freeze-redis": FreezeRedisLonger}

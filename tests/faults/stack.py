@@ -40,6 +40,8 @@ SHORT: Mapping[str, str] = {
     "PIXMILL_IMAGING_MEMORY_LIMIT": "2097152",
     "PIXMILL_IMAGING_CONCURRENCY": "2",
 }
+#: As pixmill comes: an empty variable counts as unset.
+AS_INSTALLED: Mapping[str, str] = dict.fromkeys(SHORT, "")
 
 
 @dataclass
