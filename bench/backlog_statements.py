@@ -81,12 +81,17 @@ class Backlog:
         """So many rows come, are dispatched, claimed and finished, each in versions of its own as in earnest."""
         for _ in range(rows // at_once):
             self._fill(at_once, owners=100)
+            self.take(at_once)
+
+    def take(self, window: int) -> list[uuid.UUID]:
+        """One pass, whose rows are claimed and finished."""
+        with self.database.session_scope() as session:
+            ids = [row.id for row in jobs.WORK.take_due(session, QUEUES, window)]
+        for change in _LIFE:
             with self.database.session_scope() as session:
-                due = [str(row.id) for row in jobs.WORK.take_due(session, QUEUES, at_once)]
-            for change in _LIFE:
-                with self.database.session_scope() as session:
-                    sql = f"UPDATE jobs SET {change} WHERE id = ANY(CAST(:ids AS uuid[]))"
-                    session.execute(text(sql), {"ids": due})
+                sql = f"UPDATE jobs SET {change} WHERE id = ANY(CAST(:ids AS uuid[]))"
+                session.execute(text(sql), {"ids": [str(each) for each in ids]})
+        return ids
 
     def _fill(self, rows: int, owners: int) -> None:
         """Queued rows of ``owners``, each with its turns from the one that is dispatched next."""
