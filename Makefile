@@ -16,7 +16,7 @@ ARGS ?=
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: bench-backlog bench-imaging bench-renditions help install demo up test test-unit fuzz soak check moon lock fmt clean
+.PHONY: bench-backlog bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ fuzz: install ## damaged files through both decoders; ARGS="--seconds 600 --writ
 
 soak: install ## 5,000 good and hostile files through one worker; ARGS="--write" renews docs/soak.md
 	$(BIN)/python -m tests.soak $(ARGS)
+
+chaos: install ## kill and break everything under load, count what was lost; ARGS="--seed 7 --write" renews docs/reliability.md
+	$(BIN)/python -m tests.faults $(ARGS)
 
 check: install ## ruff, mypy strict, import contracts, drift tests, Dockerfiles, compose
 	$(BIN)/ruff check .
