@@ -1,10 +1,9 @@
 """How many frames a file has, from its structure alone: nothing is decoded, and the work is bounded.
 
-``gif`` and ``apng`` also say how their frames are put together; a WebP or AVIF decoder does that by itself.
+``gif`` and ``apng`` also say how their frames are put together; a WebP or AVIF decoder does that by itself. ``avif``
+says how often they are shown, which its decoder does not.
 """
 
-import struct
-from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -42,7 +41,7 @@ class Part(NamedTuple):
 def frame_count(data: bytes, source_format: SourceFormat) -> int:
     """At least 1, at most ``MOST_COUNTED``. What PNG and AVIF give is what the file claims: it may have fewer."""
     # Imported here, as these modules describe their frames in the types above.
-    from pixmill_imaging.domain import apng, gif
+    from pixmill_imaging.domain import apng, avif, gif
 
     count = 1
     if source_format is SourceFormat.GIF:
@@ -52,7 +51,7 @@ def frame_count(data: bytes, source_format: SourceFormat) -> int:
     elif source_format is SourceFormat.WEBP:
         count = _webp_frames(data)
     elif source_format is SourceFormat.AVIF:
-        count = _samples(data, 0, len(data))
+        count = avif.claimed(data)
     return max(1, min(count, MOST_COUNTED))
 
 
@@ -64,35 +63,3 @@ def _webp_frames(data: bytes) -> int:
         length = int.from_bytes(data[at + 4 : at + 8], "little")
         at += 8 + length + length % 2
     return count
-
-
-#: The boxes on the way to a track's sample sizes (ISO/IEC 14496-12), each within the one before.
-_PATH: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")
-
-
-def _samples(data: bytes, at: int, end: int, depth: int = 0) -> int:
-    """The most samples that any track between ``at`` and ``end`` claims: there may be one for colour, one for alpha."""
-    most = 0
-    for kind, body, box_end in _boxes(data, at, end):
-        if kind != _PATH[depth]:
-            continue
-        if depth + 1 < len(_PATH):
-            most = max(most, _samples(data, body, box_end, depth + 1))
-        elif box_end - body >= 12:
-            # Version and flags, the size of all samples or 0, then their number.
-            most = max(most, int.from_bytes(data[body + 8 : body + 12], "big"))
-    return most
-
-
-def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The kind of each box, where its body begins, and where it ends."""
-    while at + 8 <= end:
-        length, kind = struct.unpack_from(">I4s", data, at)
-        body = at + 8
-        if length == 1 and at + 16 <= end:
-            length, body = int.from_bytes(data[body : body + 8], "big"), at + 16
-        if length < body - at:
-            # 0 is "to the end of the file", which only the pixels are; less than the box's own head is nonsense.
-            return
-        yield kind, body, min(at + length, end)
-        at += length

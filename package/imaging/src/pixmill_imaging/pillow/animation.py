@@ -11,7 +11,7 @@ from typing import Final
 
 from PIL import Image
 
-from pixmill_imaging.domain import apng, gif
+from pixmill_imaging.domain import apng, avif, gif
 from pixmill_imaging.domain.animation import Disposal, Part
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.loader import Step, no_step
@@ -22,6 +22,8 @@ from pixmill_imaging.pillow.picture import Picture
 
 #: Milliseconds that a frame may last: what a GIF can say, and every other format too.
 LONGEST: Final = 655_350
+#: What a WebP can say.
+_MOST_PLAYS: Final = 65_535
 
 #: A frame at the canvas's size, and its duration in milliseconds.
 Timed = tuple[Image.Image, int]
@@ -48,7 +50,7 @@ def animation(
         durations.append(min(max(duration, 0), LONGEST))
     if len(frames) < count:
         raise EOFError("fewer frames than the file claims")
-    return Picture(_of_one_mode(frames), tuple(durations), _plays(data, image, source_format))
+    return Picture(_of_one_mode(frames), tuple(durations), min(_plays(data, image, source_format), _MOST_PLAYS))
 
 
 def _timed(data: bytes, image: Image.Image, source_format: SourceFormat, size: Size, count: int) -> Iterator[Timed]:
@@ -64,7 +66,8 @@ def _plays(data: bytes, image: Image.Image, source_format: SourceFormat) -> int:
         return gif.plays(data)
     if source_format is SourceFormat.PNG:
         return apng.plays(data)
-    # Pillow does not tell how often an AVIF is to be played.
+    if source_format is SourceFormat.AVIF:
+        return avif.plays(data)
     return int(image.info.get("loop", 0))
 
 

@@ -6,10 +6,9 @@ from functools import lru_cache
 from typing import Final
 
 import pyvips
-from PIL import Image
 
 from pixmill_imaging.domain.geometry import Box, Size
-from pixmill_imaging.pillow.canvas import Canvas, canvas_from_pixels
+from pixmill_imaging.pillow.canvas import Canvas, canvas_from_weighted, weighted_pixels
 from pixmill_imaging.pillow.kernels import Kernels
 from pixmill_imaging.pillow.operations.blur import blur as pillow_blur
 from pixmill_imaging.pillow.resampling import lanczos
@@ -45,15 +44,9 @@ def blur(image: Canvas, step: Blur, stands_for: Size) -> Canvas:
 
 
 def _changed(image: Canvas, change: Callable[["pyvips.Image"], "pyvips.Image"]) -> Canvas:
-    """Colours weighted by their alpha on the way, as Pillow does for its own resampling."""
-    has_alpha = image.mode == "RGBA"
-    samples = image.convert("RGBa") if has_alpha else image
-    bands = len(samples.getbands())
-    changed = change(pyvips.Image.new_from_memory(samples.tobytes(), image.width, image.height, bands, "uchar"))
-    pixels = changed.write_to_memory()
-    if has_alpha:
-        return Image.frombuffer("RGBa", (changed.width, changed.height), pixels, "raw", "RGBa", 0, 1).convert("RGBA")
-    return canvas_from_pixels(pixels, changed.width, changed.height, bands)
+    pixels, bands = weighted_pixels(image)
+    changed = change(pyvips.Image.new_from_memory(pixels, image.width, image.height, bands, "uchar"))
+    return canvas_from_weighted(changed.write_to_memory(), changed.width, changed.height, bands)
 
 
 @lru_cache(maxsize=64)

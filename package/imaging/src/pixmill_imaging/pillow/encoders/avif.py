@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pixmill_imaging.domain.avif import shown
 from pixmill_imaging.pillow.encoders.encoding import Encoding, saved_frames
 from pixmill_imaging.pillow.picture import Picture
 
@@ -12,7 +13,7 @@ _SMALL_SPEED: Final = 6
 
 def encode_avif(picture: Picture, how: Encoding) -> bytes:
     blocks = {"exif": how.metadata.exif, "xmp": how.metadata.xmp}
-    return saved_frames(
+    data = saved_frames(
         picture,
         "AVIF",
         quality=how.quality,
@@ -21,3 +22,5 @@ def encode_avif(picture: Picture, how: Encoding) -> bytes:
         max_threads=1,
         **{name: block for name, block in blocks.items() if block},
     )
+    # Pillow's encoder has no option for it, and makes every animation one that is shown for ever.
+    return shown(data, picture.loop) if picture.is_animated else data
