@@ -87,17 +87,22 @@ def test_early_refusal_counts_nothing_and_forgets_old_counts() -> None:
     assert world.counts == 1
 
 
-def test_count_that_fails_is_tried_again_by_the_next() -> None:
-    world = World(waiting=1, takes=0.001)
+def test_count_that_failed_is_tried_again_after_a_while_and_stops_nobody_until_then() -> None:
+    world = World(waiting=10, takes=0.25)
     failing = [False, True]
 
     def count(session: Any, limit: int) -> int:
+        found = world.count(session, limit)
         if failing.pop():
             raise TimeoutError
-        return world.count(session, limit)
+        return found
 
     backlog = Backlog(10, count, lambda: world.now)
     with pytest.raises(TimeoutError):
         backlog.admit(SESSION)
     backlog.admit(SESSION)
     assert world.counts == 1
+    world.now += 26
+    with pytest.raises(QueueFull):
+        backlog.admit(SESSION)
+    assert world.counts == 2

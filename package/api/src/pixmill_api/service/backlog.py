@@ -63,12 +63,15 @@ class Backlog:
 
     def _count(self, session: Session) -> None:
         before, taken = self._clock(), self._waiting or 0
-        found = self._counted(session, self._limit)
-        now = self._clock()
+        try:
+            found = self._counted(session, self._limit)
+        finally:
+            # Also a count that was given up is not tried by the next request at once.
+            now = self._clock()
+            self._stale_at = now + min(max(LEAST_AGE, RATIO * (now - before)), MOST_AGE)
         with self._lock:
             # What was taken while the count ran is not in it.
             self._waiting = found + max((self._waiting or 0) - taken, 0)
-            self._stale_at = now + min(max(LEAST_AGE, RATIO * (now - before)), MOST_AGE)
             metrics.BACKLOG.set(self._waiting)
 
     def _refuse_if_full(self) -> None:
