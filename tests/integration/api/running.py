@@ -96,12 +96,12 @@ def running_api(database_url: str, storage: Path, *, killed: bool = False, **cha
             yield Api(url, process, database_url, storage, client)
     finally:
         process.terminate()
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=60)
     assert code == (-signal.SIGKILL if killed else 0), log.read_text()
 
 
 def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/health", timeout=2).status_code == 200:
