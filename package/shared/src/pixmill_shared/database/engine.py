@@ -12,9 +12,17 @@ from sqlalchemy.orm import Session, sessionmaker
 #: What a lost, full or read-only database raises: the work may be tried again.
 DatabaseUnavailable: Final = (OperationalError, InterfaceError)
 
-#: What the driver takes for errors of its own making: a server that is read-only (a standby, a full disk that somebody
-#: protected), and a transaction that the server ended because it idled.
-_PASSING: Final = ("25006", "25P03")
+#: A server that takes no writes: a standby, a full disk that somebody protected.
+_READ_ONLY: Final = "25006"
+
+#: What the driver takes for errors of its own making: that, and a transaction that the server ended because it idled.
+_PASSING: Final = (_READ_ONLY, "25P03")
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """``error`` is the driver's. The connection is of no more use: after a failover it leads to what was the primary,
+    and a session that began read-only stays so."""
+    return getattr(error, "pgcode", None) == _READ_ONLY
 
 
 def told_apart(error: StatementError) -> StatementError:
@@ -26,6 +34,8 @@ def told_apart(error: StatementError) -> StatementError:
 
 def _raise_told_apart(context: ExceptionContext) -> None:
     error = context.sqlalchemy_exception
+    if is_read_only(context.original_exception):
+        context.is_disconnect = True
     if isinstance(error, StatementError) and told_apart(error) is not error:
         raise told_apart(error) from context.original_exception
 

@@ -16,7 +16,7 @@ from psycopg2.extras import RealDictCursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pixmill_shared.database.engine import told_apart
+from pixmill_shared.database.engine import is_read_only, told_apart
 
 _KNOWN: Final = "pixmill_prepared"
 
@@ -51,7 +51,7 @@ class Prepared:
             yield
         except psycopg2.Error as error:
             connection = session.connection()
-            lost = connection.dialect.is_disconnect(
+            lost = is_read_only(error) or connection.dialect.is_disconnect(
                 error,  # type: ignore[arg-type] # the driver's own class is what the protocol describes
                 connection.connection.dbapi_connection,
                 None,
