@@ -1,28 +1,15 @@
 """The negative."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
 
-from pixmill_shared.domain.recipe.fields import Fields
-
-_DEFAULT: Final = 1.0
-_LEAST: Final = 0.0
-_MOST: Final = 1.0
+from pixmill_shared.domain.recipe.operations.amount import AmountFilter, Bounds
 
 
 @dataclass(frozen=True)
-class Invert:
+class Invert(AmountFilter):
     """As CSS ``invert()``: ``amount`` 0 leaves the picture as it is, .5 makes it grey, 1 is the negative."""
 
-    SCHEMA: ClassVar[dict[str, Any]] = {
-        "amount": {"type": "number", "minimum": _LEAST, "maximum": _MOST, "default": _DEFAULT}
-    }
+    NAME = "invert"
+    BOUNDS = Bounds(0.0, 1.0)
 
-    amount: float = _DEFAULT
-
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        return cls(fields.number("amount", _DEFAULT, _LEAST, _MOST))
-
-    def canonical(self) -> dict[str, object]:
-        return {"op": "filter", "name": "invert", "amount": self.amount}
+    amount: float = 1.0

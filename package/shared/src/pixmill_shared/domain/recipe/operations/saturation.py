@@ -1,30 +1,17 @@
 """More or less colour."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
 
-from pixmill_shared.domain.recipe.fields import Fields
-
-_DEFAULT: Final = 1.2
-_LEAST: Final = 0.0
-_MOST: Final = 10.0
+from pixmill_shared.domain.recipe.operations.amount import AmountFilter, Bounds
 
 
 @dataclass(frozen=True)
-class Saturation:
+class Saturation(AmountFilter):
     """Away from the grayscale picture by the factor ``amount``, as CSS ``saturate()``: 0 is the grayscale filter, 1
     changes nothing.
     """
 
-    SCHEMA: ClassVar[dict[str, Any]] = {
-        "amount": {"type": "number", "minimum": _LEAST, "maximum": _MOST, "default": _DEFAULT}
-    }
+    NAME = "saturation"
+    BOUNDS = Bounds(0.0, 10.0)
 
-    amount: float = _DEFAULT
-
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        return cls(fields.number("amount", _DEFAULT, _LEAST, _MOST))
-
-    def canonical(self) -> dict[str, object]:
-        return {"op": "filter", "name": "saturation", "amount": self.amount}
+    amount: float = 1.2
