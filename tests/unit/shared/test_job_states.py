@@ -1,11 +1,17 @@
 """The state machine of a job: what the table allows, and whether the statements on the hot path say the same."""
 
+import importlib
+import pkgutil
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pixmill_shared
+from pixmill_shared import repositories
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.jobs import (
     TERMINAL,
@@ -81,9 +87,6 @@ STATEMENTS = {
 }
 
 
-LEASES = ((leases, {**vars(leases.JOBS), "of deliveries": leases.DELIVERIES._hand_back}),)
-
-
 def update_of(statement: Prepared) -> tuple[str, str]:
     """SET and WHERE of the statement's UPDATE of the work table."""
     found = re.search(
@@ -122,16 +125,42 @@ def test_lease_is_written_by_its_holder_only(table: leases.Leases, name: str) ->
 
 
 def test_every_statement_that_sets_a_status_is_checked_here() -> None:
+    """Of all modules of ``repositories``, and of all tables of work."""
     checked = {id(statement) for statement, _ in STATEMENTS.values()}
     # A try of a delivery ends as its verdict says: the status is a parameter, guarded all the same.
     checked.add(id(deliveries._END))
     assert "status = 'processing'" in update_of(deliveries._END)[1]
     assert "fence = $2" in update_of(deliveries._END)[1]
-    for module, table in ((jobs, vars(jobs.WORK)), (endings, {}), (deliveries, vars(deliveries.WORK)), *LEASES):
-        named = [*vars(module).values(), *table.values()]
-        setting = [each for each in named if isinstance(each, Prepared) and "SET status" in spaced(each)]
-        assert len(setting) >= 2
-        assert [each._prepare for each in setting if id(each) not in checked] == []
+    setting = [statement for statement in statements() if SETS_STATUS.search(spaced(statement))]
+    assert len(setting) >= len(STATEMENTS)
+    assert [each._prepare for each in setting if id(each) not in checked] == []
+
+
+#: Between SET and the end of its clause; not a guard in a WHERE, which also reads ``status = …``.
+SETS_STATUS = re.compile(r"UPDATE (?:jobs|deliveries)\b(?: \w+)? SET (?:(?! WHERE | FROM ).)*?(?<![\w.])status =")
+
+
+def statements() -> Iterator[Prepared]:
+    for found in pkgutil.iter_modules(repositories.__path__):
+        for value in vars(importlib.import_module(f"{repositories.__name__}.{found.name}")).values():
+            if isinstance(value, Prepared):
+                yield value
+            elif type(value).__module__.startswith(repositories.__name__):
+                yield from (each for each in vars(value).values() if isinstance(each, Prepared))
+
+
+def test_no_job_or_delivery_is_given_a_status_but_by_these_statements() -> None:
+    """Not through the ORM, and not by SQL elsewhere: what is not in ``repositories`` writes no status."""
+    wrong = []
+    for path in Path(pixmill_shared.__file__).parents[3].glob("*/src/**/*.py"):
+        source = path.read_text()
+        if "repositories" not in path.parts or path.name == "job_views.py":
+            wrong += [f"{path.name}: {line}" for line in source.splitlines() if WRITES.search(line)]
+    assert wrong == []
+
+
+#: An UPDATE in SQL, one of SQLAlchemy's, or an attribute of a loaded row.
+WRITES = re.compile(r"UPDATE (?:jobs|deliveries)\b|update\((?:Job|Delivery)\)|\b(?:job|delivery|row)\.status = ")
 
 
 def spaced(statement: Prepared) -> str:
