@@ -17,10 +17,10 @@ from bench.imaging import sources
 from tests.servers import running_servers
 
 from pixmill_imaging.domain.limits import PixelLimits
+from pixmill_imaging.service.engine import Engine
 from pixmill_imaging.service.finish import render_and_finish
 from pixmill_imaging.service.loaders import choose_loader
 from pixmill_imaging.settings import LoaderChoice
-from pixmill_imaging.wiring import Engine
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database

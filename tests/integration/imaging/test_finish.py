@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.pillow.loader import PillowLoader
+from pixmill_imaging.service.engine import Engine
 from pixmill_imaging.service.finish import render_and_finish
 from pixmill_imaging.testing.pictures import jpeg, photo
-from pixmill_imaging.wiring import Engine
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import Job, Output, Rendition

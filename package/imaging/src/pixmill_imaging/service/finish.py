@@ -8,10 +8,10 @@ from typing import Any
 
 from pixmill_imaging.service.assets import Assets, uploads_of
 from pixmill_imaging.service.copies import Copies
+from pixmill_imaging.service.engine import Engine
 from pixmill_imaging.service.holding import Held, Row, hold
 from pixmill_imaging.service.planning import Planned, plan_outputs
 from pixmill_imaging.service.render import Rendered, Rendering, render
-from pixmill_imaging.wiring import Engine
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pixmill_imaging.domain.rendition import rendition_key
 from pixmill_imaging.service.assets import fonts_of
-from pixmill_imaging.wiring import Engine
+from pixmill_imaging.service.engine import Engine
 from pixmill_shared.domain.recipe import Output, Recipe, recipe_hash
 
 
