@@ -5,7 +5,7 @@ done twice, and every webhook comes under one id. `make chaos` does the same man
 import random
 
 import pytest
-from tests.faults.others import ClockBack
+from tests.faults.others import ClockBack, ClockBackAndKill
 from tests.faults.rounds import play
 from tests.faults.scenarios import FlushRedis, FreezeRedis, KillPostgres, KillRedis, StorageErrors, StorageHangs
 from tests.faults.stack import Stack
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(400)
         (StorageErrors, "output.made"),
         (StorageHangs, "body.opened"),
         (ClockBack, "output.stored"),
+        (ClockBackAndKill, "output.made"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

@@ -43,14 +43,20 @@ class TwoDispatchers(Fault):
 
 
 #: The columns that hold the database's time, of what is not over.
-_SHIFTED = """
-    UPDATE jobs SET lease_until = lease_until + d, dispatched_at = dispatched_at + d, run_at = run_at + d
+_CLAIMS = """
+    UPDATE {table} SET lease_until = lease_until + d, dispatched_at = dispatched_at + d
       FROM (SELECT make_interval(secs => %(by)s) AS d) AS by WHERE status IN ('queued', 'processing');
-    UPDATE deliveries SET lease_until = lease_until + d, dispatched_at = dispatched_at + d, run_at = run_at + d
+"""
+_DELAYS = """
+    UPDATE {table} SET run_at = run_at + d
       FROM (SELECT make_interval(secs => %(by)s) AS d) AS by WHERE status IN ('queued', 'processing');
+"""
+_RESERVATIONS = """
     UPDATE rendition_reservations SET lease_until = lease_until + d
       FROM (SELECT make_interval(secs => %(by)s) AS d) AS by;
 """
+_LEASES = "".join(_CLAIMS.format(table=table) for table in ("jobs", "deliveries")) + _RESERVATIONS
+_EVERYTHING = _LEASES + "".join(_DELAYS.format(table=table) for table in ("jobs", "deliveries"))
 HOUR = 3600
 
 
@@ -61,7 +67,7 @@ class ClockForward(FromOutside):
     points = RENDER
 
     def strike(self) -> None:
-        self.stack.rows(_SHIFTED, {"by": -HOUR})
+        self.stack.rows(_EVERYTHING, {"by": -HOUR})
 
 
 class ClockBack(FromOutside):
@@ -72,8 +78,25 @@ class ClockBack(FromOutside):
     seconds: ClassVar[float] = 6.0
 
     def strike(self) -> None:
-        self.stack.rows(_SHIFTED, {"by": HOUR})
+        self.stack.rows(_EVERYTHING, {"by": HOUR})
 
     def afterwards(self) -> None:
         hold_for(self.seconds)
-        self.stack.rows(_SHIFTED, {"by": -HOUR})
+        self.stack.rows(_EVERYTHING, {"by": -HOUR})
+
+
+class ClockBackAndKill(FromOutside):
+    """It stays an hour back, and the worker that had its lease of before is killed. Delays do last an hour longer then,
+    so they are left out.
+    """
+
+    name = "clock jumps an hour back, and the render worker is killed"
+    points = RENDER
+    slows = 25.0
+
+    def strike(self) -> None:
+        worker = self.stack.local.pids()["imaging"]
+        # No renewal may come in between.
+        os.kill(worker, signal.SIGSTOP)
+        self.stack.rows(_LEASES, {"by": HOUR})
+        os.kill(worker, signal.SIGKILL)

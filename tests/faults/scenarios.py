@@ -5,7 +5,7 @@ import signal
 from typing import ClassVar, Final
 
 from tests.faults import striking
-from tests.faults.others import ClockBack, ClockForward, TwoDispatchers
+from tests.faults.others import ClockBack, ClockBackAndKill, ClockForward, TwoDispatchers
 from tests.faults.poison import Allocate, Segfault, Sleep
 from tests.faults.storage_gate import Mode
 from tests.faults.striking import Fault, FromOutside, SelfInflicted, hold_for, kill
@@ -235,6 +235,7 @@ FAULTS: Final[dict[str, type[Fault]]] = {
     "two-dispatchers": TwoDispatchers,
     "clock-forward": ClockForward,
     "clock-back": ClockBack,
+    "clock-back-and-kill": ClockBackAndKill,
 }
 
 

@@ -111,6 +111,8 @@ class Dispatcher:
         work.ripen(session)
         lost = work.forget_lost(session, kind.queues, settings.redispatch_after, settings.window)
         most = kind.max_attempts or settings.max_attempts
+        if shortened := work.shorten_leases(session, settings.lease):
+            log.warning("the clock was set back, shortening leases", table=work.table, rows=shortened)
         expired = work.expire_leases(session, most)
         for row in work.exhausted(session, most):
             self._give_up(session, kind, row["id"], row["fence"])

@@ -23,6 +23,12 @@ WAKE_CHANNEL: Final = "pixmill_work"
 _OVERTAKEN_AFTER: Final = 1.0
 """Seconds that a row is given before others that were published later count as having overtaken it."""
 
+_NO_LEASE: Final = "make_interval(secs => greatest(10 * $1, 600))"
+"""Longer than any worker's lease, in terms of the dispatcher's own setting."""
+
+_AHEAD: Final = 60
+"""Seconds by which a row that was published in the future shows that the clock was set back."""
+
 _MOST: Final = 1000
 """Rows that one statement of the recovery changes: the next pass has the rest."""
 
@@ -59,6 +65,18 @@ class WorkTable:
         )
         self._lift = _lift(table, owner)
         self._forget_lost = _forget_lost(table)
+        self._shorten = Prepared(
+            f"""
+            UPDATE {table} SET lease_until = statement_timestamp() + make_interval(secs => $1)
+            WHERE id = ANY(ARRAY(
+              SELECT id FROM {table} WHERE status = 'processing'
+                AND lease_until > statement_timestamp() + {_NO_LEASE}
+              ORDER BY lease_until DESC LIMIT {_MOST} FOR NO KEY UPDATE SKIP LOCKED
+            ))
+            RETURNING id
+            """,
+            "double precision",
+        )
         self._expire = Prepared(
             f"""
             UPDATE {table} SET status = 'queued', lease_until = NULL, claimed_by = NULL, dispatched_at = NULL
@@ -125,6 +143,12 @@ class WorkTable:
     def expire_leases(self, session: Session, max_attempts: int) -> int:
         """Rows whose worker went silent are ready again, unless their attempts are used up; how many."""
         return len(self._expire.run(session, max_attempts))
+
+    def shorten_leases(self, session: Session, lease: float) -> int:
+        """Leases that are longer than any worker takes were given before the clock was set back. They are ``lease``
+        seconds long now: who works renews, and nobody waits an hour for a worker that is dead. How many.
+        """
+        return len(self._shorten.run(session, lease))
 
     def exhausted(self, session: Session, max_attempts: int) -> list[dict[str, Any]]:
         """``id`` and ``fence`` of rows whose last worker went silent; locked."""
@@ -225,6 +249,7 @@ def _forget_lost(table: str) -> Prepared:
             SELECT w.id FROM {table} w
             WHERE w.queue = lane.queue AND w.priority = lane.priority AND {PUBLISHED}
               AND (w.dispatched_at < {age.format("$3")}
+                   OR w.dispatched_at > statement_timestamp() + make_interval(secs => {_AHEAD})
                    OR (w.dispatch_number <= lane.number - $2 AND w.dispatched_at < {age.format(_OVERTAKEN_AFTER)}))
             FOR NO KEY UPDATE SKIP LOCKED
           ) AS old
