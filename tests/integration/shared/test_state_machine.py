@@ -511,6 +511,7 @@ class Machine(RuleBasedStateMachine):
         ]
 
 
+@pytest.mark.timeout(180 + 10 * EXAMPLES)
 def test_every_interleaving_ends_every_job_once(database: Database) -> None:
     run_state_machine_as_test(
         lambda: Machine(database),
