@@ -290,7 +290,7 @@ def test_inspect_answers(running: dict[str, Running], servers: Servers, client: 
     assert len(stats["prefork"]["pool"]["processes"]) == 2
     queues = {name.partition("@")[0]: each for name, each in (inspect.active_queues() or {}).items()}
     assert {queue["name"] for queue in queues["prefork"]} == {"default", "default.high", "maintenance"}
-    assert {queue["name"] for queue in queues["threads"]} == {"notifier", "notifier.retry"}
+    assert {queue["name"] for queue in queues["threads"]} == {"notifier", "notifier.retry", "notifier.alerts"}
     assert set(inspect.active() or {}) == set(nodes)
 
 

@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pixmill_notifier.channels.message import Message
 from pixmill_notifier.channels.posting import Receiver
@@ -15,7 +15,8 @@ Sign = Callable[[str, datetime.datetime, bytes], Mapping[str, str]]
 @dataclass(frozen=True)
 class WebhookChannel:
     receiver: Receiver
-    sign: Sign
+    #: Holds the secret.
+    sign: Sign = field(repr=False)
 
     def deliver(self, message: Message) -> None:
         timestamp = message.created_at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
