@@ -15,7 +15,7 @@ from pixmill_imaging.service.loaders import choose_loader
 from pixmill_imaging.service.render import render
 from pixmill_imaging.settings import LoaderChoice
 from pixmill_imaging.testing.pictures import encoded, photo
-from pixmill_imaging.testing.profiles import adobe_rgb, display_p3, grey_gamma
+from pixmill_imaging.testing.profiles import adobe_rgb, display_p3, grey_gamma, nearly_srgb
 from pixmill_shared.domain.recipe import parse_recipe
 
 SRGB = ImageCms.createProfile("sRGB")
@@ -101,7 +101,16 @@ def test_profile_of_srgb_is_known_by_what_it_does():
     srgb = ImageCms.ImageCmsProfile(SRGB).tobytes()
     assert is_srgb(srgb)
     assert is_srgb(bytes(pyvips.Image.profile_load("srgb")))
-    for other in (display_p3(), adobe_rgb(), CMYK_PROFILE, grey_gamma(2.2), b"", b"no profile", srgb[:300]):
+    for other in (
+        display_p3(),
+        adobe_rgb(),
+        nearly_srgb(2.2),
+        CMYK_PROFILE,
+        grey_gamma(2.2),
+        b"",
+        b"no profile",
+        srgb[:300],
+    ):
         assert not is_srgb(other)
     assert not is_srgb(srgb + bytes(70_000))
 

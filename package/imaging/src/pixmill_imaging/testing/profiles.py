@@ -6,6 +6,7 @@ from typing import Final
 #: Red, green and blue as XYZ adapted to D50, as the published profiles have them.
 _DISPLAY_P3: Final = ((0.51512, 0.24119, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
 _ADOBE_RGB: Final = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+_SRGB: Final = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410))
 _D50: Final = (0.9642, 1.0, 0.8249)
 
 #: Parametric curve of type 3: gamma, a, b, c, d of sRGB, which Display P3 shares.
@@ -20,6 +21,11 @@ def display_p3() -> bytes:
 def adobe_rgb() -> bytes:
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 563) + b"\0\0"
     return _matrix_profile(b"Adobe RGB (1998)", _ADOBE_RGB, curve)
+
+
+def nearly_srgb(gamma: float) -> bytes:
+    """The colours of sRGB, and a plain power instead of its curve."""
+    return _matrix_profile(b"nearly sRGB", _SRGB, b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0")
 
 
 def grey_gamma(gamma: float) -> bytes:
