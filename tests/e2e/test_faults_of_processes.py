@@ -42,7 +42,7 @@ def wrong(stack: Stack, jobs: int, places: Places) -> dict[str, list[str]]:
 
 def test_processes_that_are_killed_lose_and_double_nothing(breakable: Stack) -> None:
     places: Places = {
-        KillChild: ("claim.committed", "output.made", "output.stored", "finish.committed"),
+        KillChild: ("render.claimed", "output.made", "output.stored", "finish.committed"),
         KillFetcher: ("fetch.stored",),
         KillNotifier: ("webhook.answered",),
         KillDispatcher: ("dispatch.published",),

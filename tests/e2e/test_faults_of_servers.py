@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(400)
     ("fault", "point"),
     [
         (KillRedis, "dispatch.published"),
-        (FlushRedis, "claim.committed"),
+        (FlushRedis, "render.claimed"),
         (FreezeRedis, "dispatch.taken"),
         (KillPostgres, "finish.begun"),
         (StorageErrors, "output.made"),

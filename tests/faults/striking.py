@@ -15,12 +15,12 @@ from tests.faults.stack import Stack
 from tests.waiting import eventually
 
 #: Where a render may be struck, from the claim to the end.
-CLAIM: Final = ("claim.committed",)
+CLAIM: Final = ("render.claimed",)
 BODY: Final = ("body.opened", "output.made")
 STORE: Final = ("output.stored",)
 FINISH: Final = ("finish.begun", "finish.committed")
 RENDER: Final = (*CLAIM, *BODY, *STORE, *FINISH)
-FETCH: Final = ("fetch.chunk", "fetch.stored", "fetch.committed")
+FETCH: Final = ("fetch.claimed", "fetch.chunk", "fetch.stored", "fetch.committed")
 DISPATCH: Final = ("dispatch.taken", "dispatch.published", "dispatch.committed")
 WEBHOOK: Final = ("webhook.claimed", "webhook.answered", "webhook.recorded")
 SUBMIT: Final = ("submit.inserted", "submit.committed")

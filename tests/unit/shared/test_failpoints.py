@@ -43,48 +43,48 @@ def passed(directory: Path, name: str, key: str) -> int:
 
 
 def test_nothing_is_looked_at_without_a_directory(tmp_path: Path, struck: list[str]) -> None:
-    order(tmp_path, "claim.committed", action="note")
-    failpoint("claim.committed", 1)
+    order(tmp_path, "render.claimed", action="note")
+    failpoint("render.claimed", 1)
     assert struck == []
-    assert (tmp_path / "claim.committed").exists()
+    assert (tmp_path / "render.claimed").exists()
 
 
 def test_order_strikes_once_and_only_where_it_was_armed(directory: Path, struck: list[str]) -> None:
-    order(directory, "claim.committed", action="note")
+    order(directory, "render.claimed", action="note")
     failpoint("finish.begun", 1)
-    failpoint("claim.committed", 1)
-    failpoint("claim.committed", 1)
+    failpoint("render.claimed", 1)
+    failpoint("render.claimed", 1)
     (report,) = (directory / "struck").iterdir()
     assert struck == [report.name]
     said = json.loads(report.read_text())
-    assert (said["name"], said["key"], said["pid"]) == ("claim.committed", "1", os.getpid())
+    assert (said["name"], said["key"], said["pid"]) == ("render.claimed", "1", os.getpid())
 
 
 def test_order_waits_for_the_pass_that_it_counts_to(directory: Path, struck: list[str]) -> None:
-    order(directory, "claim.committed", action="note", count=3)
+    order(directory, "render.claimed", action="note", count=3)
     seen = []
     for key in range(4):
-        failpoint("claim.committed", key)
+        failpoint("render.claimed", key)
         seen.append(len(struck))
     assert seen == [0, 0, 1, 1]
 
 
 def test_order_for_a_key_strikes_nobody_else_and_may_stay(directory: Path, struck: list[str]) -> None:
-    order(directory, "claim.committed@poison", action="note", keep=True)
+    order(directory, "render.claimed@poison", action="note", keep=True)
     for key in ("good", "poison", "good", "poison"):
-        failpoint("claim.committed", key)
+        failpoint("render.claimed", key)
     keys = [json.loads(report.read_text())["key"] for report in (directory / "struck").iterdir()]
     assert keys == ["poison", "poison"]
     assert len(struck) == 2
 
 
 def test_of_many_that_pass_at_once_one_is_struck(directory: Path, struck: list[str]) -> None:
-    order(directory, "claim.committed", action="note")
+    order(directory, "render.claimed", action="note")
     start = threading.Barrier(8)
 
     def run() -> None:
         start.wait(10)
-        failpoint("claim.committed", 1)
+        failpoint("render.claimed", 1)
 
     threads = [threading.Thread(target=run) for _ in range(8)]
     for thread in threads:

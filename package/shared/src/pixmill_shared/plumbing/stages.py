@@ -34,7 +34,7 @@ def run_stage(runtime: Runtime, job_id: str, stage: Stage, task: TaskName, body:
         job = jobs.claim(session, uuid.UUID(job_id), stage, runtime.worker_name, runtime.work.lease)
     if job is None:
         return
-    failpoint("claim.committed", job.id)
+    failpoint(f"{stage}.claimed", job.id)
     structlog.contextvars.bind_contextvars(job_id=job_id, attempt=job.attempts, request_id=job.request_id)
     failure = _failure_of(job, body, ClaimCheck(job, runtime.database))
     if failure is None:
