@@ -163,8 +163,9 @@ def large(watch: Watch) -> Watch:
     watch.run(
         """
         INSERT INTO jobs (id, project, queue, source, recipe, status, started_at, finished_at)
-        SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000a'
-                || lpad(to_hex(n), 15, '0'))::uuid, 'default', 'imaging', '{"bytes": 1000}', '{}', 'completed', at, at + interval '1 s'
+        SELECT
+          (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000a' || lpad(to_hex(n), 15, '0'))::uuid,
+          'default', 'imaging', '{"bytes": 1000}', '{}', 'completed', at, at + interval '1 s'
         FROM (
           SELECT n, CAST(:end AS timestamptz) - interval '1 year' + n * interval '157.68 s' AS at
           FROM generate_series(1, 200000) AS n
