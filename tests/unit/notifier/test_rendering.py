@@ -85,6 +85,12 @@ def test_report_of_a_day_without_work_can_be_read(ending: str) -> None:
     assert "None" not in text
 
 
+def test_figures_of_a_sample_are_said_to_be() -> None:
+    for ending, words in (("txt", "(of a sample)"), ("slack.txt", "about 4.0 MB"), ("html", "sources, about")):
+        assert words not in RENDERER.render(report(FIGURES), ending)
+        assert words in RENDERER.render(report(replace(FIGURES, sampled=True)), ending)
+
+
 def test_outputs_that_are_larger_than_their_sources_are_said_to_be() -> None:
     assert "(50 % larger)" in RENDERER.render(report(replace(FIGURES, output_bytes=6_000_000)), "txt")
 

@@ -1,6 +1,6 @@
 """The figures of a day, as they are kept and as people read them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 
@@ -23,7 +23,8 @@ class Growth:
 @dataclass(frozen=True)
 class Figures:
     """Of the jobs that ended in a local day. ``p50`` and ``p95``: seconds from their start to their end, of those that
-    were completed; None: there were none. ``source_bytes`` and ``output_bytes``: of those whose sources are known."""
+    were completed; None: there were none. ``source_bytes`` and ``output_bytes``: of those whose sources are known.
+    ``sampled``: durations and bytes are estimates, as there were very many."""
 
     day: str
     zone: str
@@ -40,7 +41,8 @@ class Figures:
     dead_letters: dict[str, int]
     uploads: Growth
     renditions: Growth
-    disk_percent: float | None = field(default=None)
+    disk_percent: float | None = None
+    sampled: bool = False
 
     @property
     def ended(self) -> int:

@@ -1,6 +1,7 @@
 """The figures of a day, from rows that are found by their end (``ix_jobs_finished``) or by the time in their id."""
 
 import datetime
+import math
 from typing import Any, Final
 
 from sqlalchemy import exists, func, select, text
@@ -13,8 +14,13 @@ from pixmill_shared.domain.ids import least_id
 
 REASONS: Final = 10
 SLOWEST: Final = 5
+SAMPLE: Final = 100_000
+"""Jobs that durations and bytes are taken of: of a day with more, every n-th, by the random end of its id. All of a
+million took 40 s on a busy machine, for the same percentiles."""
 
 _DAY: Final = "finished_at >= :start AND finished_at < :end"
+
+_SAMPLED: Final = "('x' || right(id::text, 6))::bit(24)::int % :every = 0"
 
 _STATUSES = text(f"SELECT status, count(*) AS jobs FROM jobs WHERE {_DAY} GROUP BY status")
 
@@ -25,7 +31,7 @@ _REASONS = text(f"""
 
 _DURATIONS = text(f"""
     SELECT percentile_cont(ARRAY[.5, .95]) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - started_at)::float8)
-    FROM jobs WHERE {_DAY} AND status = 'completed'
+    FROM jobs WHERE {_DAY} AND status = 'completed' AND {_SAMPLED}
 """)
 
 _SLOWEST = text(f"""
@@ -38,7 +44,7 @@ _SLOWEST = text(f"""
 _BYTES = text(f"""
     WITH done AS (
       SELECT id, (source->>'bytes')::bigint AS bytes FROM jobs
-      WHERE {_DAY} AND status = 'completed' AND jsonb_typeof(source->'bytes') = 'number'
+      WHERE {_DAY} AND status = 'completed' AND {_SAMPLED} AND jsonb_typeof(source->'bytes') = 'number'
     )
     SELECT coalesce((SELECT sum(bytes) FROM done), 0)::bigint AS source_bytes, coalesce((
       SELECT sum(r.bytes) FROM done JOIN outputs o ON o.job_id = done.id JOIN renditions r ON r.id = o.rendition_id
@@ -94,8 +100,9 @@ def figures_of(
     ended = {"start": window[0], "end": window[1]}
     made = {"first": least_id(window[0]), "last": least_id(window[1])}
     statuses = {row.status: row.jobs for row in session.execute(_STATUSES, ended)}
-    middle, late = session.execute(_DURATIONS, ended).scalar() or (None, None)
-    weights = session.execute(_BYTES, ended).one()
+    every = max(math.ceil(statuses.get("completed", 0) / SAMPLE), 1)
+    middle, late = session.execute(_DURATIONS, {**ended, "every": every}).scalar() or (None, None)
+    weights = session.execute(_BYTES, {**ended, "every": every}).one()
     return Figures(
         day=day.isoformat(),
         zone=zone,
@@ -107,12 +114,13 @@ def figures_of(
         p50=middle,
         p95=late,
         slowest=[Slow(str(row.id), row.seconds) for row in session.execute(_SLOWEST, ended)],
-        source_bytes=weights.source_bytes,
-        output_bytes=weights.output_bytes,
+        source_bytes=weights.source_bytes * every,
+        output_bytes=weights.output_bytes * every,
         dead_letters={row.task: row.letters for row in session.execute(_LETTERS, ended)},
         uploads=_growth(session, _UPLOADS, made),
         renditions=_growth(session, _RENDITIONS, made),
         disk_percent=disk_percent,
+        sampled=every > 1,
     )
 
 

@@ -18,6 +18,8 @@ _EARLY: Final = datetime.timedelta(minutes=1)
 """Beat's clock may be before the database's."""
 _PATIENCE: Final = datetime.timedelta(minutes=10)
 """So long after seven a report counts as missed."""
+_EVERY: Final = 15
+"""Minutes between two looks for one that was missed: what the database cannot make is not tried each minute."""
 
 
 def send_due(desk: Desk) -> bool:
@@ -30,7 +32,10 @@ def send_due(desk: Desk) -> bool:
 def send_missed(desk: Desk) -> bool:
     """As ``send_due``, if the tick at seven got lost. Not where pixmill was set up after it."""
     with desk.database.session_scope() as session:
-        day = due_day(desk.clock(session) - _PATIENCE, desk.zone, REPORT_AT)
+        now = desk.clock(session)
+        if now.minute % _EVERY:
+            return False
+        day = due_day(now - _PATIENCE, desk.zone, REPORT_AT)
         _, due_at = window_of(day, desk.zone)
         if not reports.is_missed(session, day, due_at):
             return False
