@@ -43,7 +43,7 @@ class EndingStep(bootsteps.StartStopStep):
 
     def start(self, _worker: Any) -> None:
         signals.worker_shutting_down.connect(self._begin, weak=False)
-        signals.worker_shutdown.connect(_leave_threads_behind, weak=False)
+        signals.worker_shutdown.connect(self._finish, weak=False)
 
     def stop(self, worker: Any) -> None:
         if _has_threads(worker.pool) and self._begun.is_set():
@@ -55,6 +55,13 @@ class EndingStep(bootsteps.StartStopStep):
         if not self._begun.is_set():
             self._begun.set()
             threading.Thread(target=self._end, args=(exitcode,), name="ending", daemon=True).start()
+
+    def _finish(self, sender: Any, **_: Any) -> None:
+        """Everything has been stopped. The interpreter's own end would free what the kernel frees anyway, a second of
+        CPU, and wait for threads that were abandoned. A restart by SIGHUP needs it: that does not begin here.
+        """
+        if self._begun.is_set():
+            _exit(int(sender.exitcode or 0))
 
     def _end(self, exitcode: int) -> None:
         until = time.monotonic() + self._timeout
@@ -92,12 +99,6 @@ def _kill_children(left: list[Any]) -> None:
     for pid in {request.worker_pid for request in left} - {None, os.getpid()}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def _leave_threads_behind(**_: Any) -> None:
-    """The last of a worker: Python would wait for threads that were abandoned."""
-    if leases.running():
-        _exit(0)
 
 
 def _exit(code: int) -> None:
