@@ -57,8 +57,8 @@ def delivery_letter(api: Api) -> tuple[str, str]:
     job, event, delivery = failed_job(api), str(uuid.uuid4()), str(uuid.uuid4())
     api.query("INSERT INTO job_events (id, job_id, sequence, type) VALUES (%s, %s, 1, 'job.failed')", event, job)
     api.query(
-        "INSERT INTO deliveries (id, project, status, queue, event_id, job_id, url) "
-        "VALUES (%s, 'default', 'failed', 'notifier.retry', %s, %s, 'https://example.com/hook')",
+        "INSERT INTO deliveries (id, project, status, queue, event_id, event_type, job_id, url) "
+        "VALUES (%s, 'default', 'failed', 'notifier.retry', %s, 'job.failed', %s, 'https://example.com/hook')",
         *(delivery, event, job),
     )
     return bury(api, DELIVER, {"delivery_id": delivery}), event

@@ -4,183 +4,39 @@ import base64
 import datetime
 import json
 import logging
-import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from standardwebhooks import Webhook, WebhookVerificationError
 from tests.integration.egress.servers import Conversation, Handler, Server
+from tests.integration.notifier.couriers import (
+    SECRET,
+    answering,
+    attempts_of,
+    finished_job,
+    headers_of,
+    letters,
+    make_due,
+    row_of,
+    wait_of,
+)
 
 from pixmill_notifier.service.deliver import Courier, deliver
 from pixmill_notifier.service.message import LARGEST_BODY, signed_headers
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
-from pixmill_shared.database.models import ApiKey, DeadLetter, Delivery, DeliveryAttempt, JobEvent
+from pixmill_shared.database.models import ApiKey, JobEvent
 from pixmill_shared.domain.backoff import WEBHOOK_SCHEDULE
 from pixmill_shared.domain.failures import error_document
-from pixmill_shared.domain.ids import new_id
-from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.egress import EgressClient
-from pixmill_shared.repositories import deliveries, jobs
+from pixmill_shared.repositories import deliveries
 from pixmill_shared.service.keys import create_key
 from pixmill_shared.service.sealing import Sealer
 from pixmill_shared.settings.egress import EgressSettings
-from pixmill_shared.settings.storage import StorageSettings
-from pixmill_shared.storage import open_store
-from pixmill_shared.storage.signing import FileUrlSigner
-
-SECRET = "whsec_" + base64.b64encode(b"a secret of the whole instance!!").decode()
-KEYS = ("the key that signs URLs and seals secrets",)
-
-
-@pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    database = Database(postgres_url)
-    with database.session_scope() as session:
-        session.execute(text("TRUNCATE jobs, renditions, dead_letters, api_keys CASCADE"))
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def receive() -> Iterator[Callable[[Handler], Server]]:
-    servers: list[Server] = []
-
-    def start(handler: Handler) -> Server:
-        servers.append(Server(handler))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture
-def courier(database: Database, tmp_path: Path) -> Courier:
-    signer = FileUrlSigner(KEYS)
-    settings = StorageSettings(url=tmp_path.as_uri())
-    return Courier(
-        database=database,
-        store=open_store(settings, signer, "https://pixmill.example"),
-        egress=EgressClient(EgressSettings(allow="127.0.0.1")),
-        sealer=Sealer(KEYS),
-        webhook_secret=SECRET,
-        url_ttl=3600,
-        timeout=3.0,
-        worker_name="a test",
-        lease=60,
-        rng=random.Random(1),
-    )
-
-
-def answering(status: str, *headers: str, body: bytes = b"") -> Handler:
-    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers])
-
-    def handler(conversation: Conversation) -> None:
-        conversation.send(head.encode() + b"\r\n\r\n" + body)
-
-    return handler
-
-
-def output(position: int) -> dict[str, Any]:
-    key = f"{position:064x}"
-    return {
-        "name": f"output-{position}",
-        "position": position,
-        "cached": False,
-        "id": str(new_id()),
-        "key": key,
-        "storage_key": f"renditions/{key}/{new_id()}.webp",
-        "recipe_hash": "r" * 64,
-        "engine": "1/test",
-        "format": "webp",
-        "media_type": "image/webp",
-        "width": 800,
-        "height": 600,
-        "bytes": 12_345,
-        "sha256": "s" * 64,
-        "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
-        "dominant_color": "#0cc85a",
-        "frames": 1,
-        "replaces": None,
-    }
-
-
-def finished_job(
-    database: Database,
-    url: str,
-    *,
-    outputs: int = 1,
-    error: dict[str, Any] | None = None,
-    metadata: dict[str, Any] | None = None,
-    api_key_id: uuid.UUID | None = None,
-) -> tuple[uuid.UUID, uuid.UUID]:
-    """The ids of a job that has ended, and of the delivery that tells of it."""
-    new = jobs.NewJob(
-        project="default",
-        stage=Stage.RENDER,
-        queue=QueueName.IMAGING,
-        priority=1,
-        source={"upload_id": "u"},
-        recipe={"outputs": []},
-        metadata=metadata or {},
-        webhook_url=url,
-        api_key_id=api_key_id,
-    )
-    with database.session_scope() as session:
-        job_id = jobs.insert(session, new)
-        job = jobs.claim(session, job_id, Stage.RENDER, "renderer", 60)
-        assert job is not None
-        if error is None:
-            made = [output(position) for position in range(outputs)]
-            assert jobs.complete(session, job, found={}, sha256="abc", made=made) is not None
-        else:
-            assert jobs.fail(session, job_id, job.fence, error)
-        delivery_id = session.scalars(select(Delivery.id).where(Delivery.job_id == job_id)).one()
-    return job_id, delivery_id
-
-
-def row_of(database: Database, delivery_id: uuid.UUID) -> Delivery:
-    with database.session_scope() as session:
-        return session.get_one(Delivery, delivery_id)
-
-
-def attempts_of(database: Database, delivery_id: uuid.UUID) -> list[DeliveryAttempt]:
-    query = select(DeliveryAttempt).where(DeliveryAttempt.delivery_id == delivery_id).order_by(DeliveryAttempt.fence)
-    with database.session_scope() as session:
-        return list(session.scalars(query))
-
-
-def letters(database: Database) -> list[DeadLetter]:
-    with database.session_scope() as session:
-        return list(session.scalars(select(DeadLetter)))
-
-
-def make_due(database: Database, delivery_id: uuid.UUID, *, attempts: int | None = None) -> None:
-    with database.session_scope() as session:
-        sql = "UPDATE deliveries SET run_at = NULL, attempts = coalesce(:attempts, attempts) WHERE id = :id"
-        session.execute(text(sql), {"id": delivery_id, "attempts": attempts})
-
-
-def wait_of(database: Database, delivery_id: uuid.UUID) -> float:
-    """Seconds from the last try to the next, by the database's clock."""
-    sql = """
-        SELECT extract(epoch FROM run_at - (SELECT max(at) FROM delivery_attempts a WHERE a.delivery_id = d.id))
-        FROM deliveries d WHERE id = :id
-    """
-    with database.session_scope() as session:
-        return float(session.scalar(text(sql), {"id": delivery_id}) or 0)
-
-
-def headers_of(conversation: Conversation) -> dict[str, str]:
-    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    return {name: conversation.header(name) or "" for name in names}
 
 
 def test_receiver_that_answers_204_has_it_delivered(
@@ -251,7 +107,7 @@ def test_job_with_an_api_key_is_signed_with_that_keys_secret(
 def test_signature_is_the_one_of_the_published_vector() -> None:
     sent_at = datetime.datetime.fromtimestamp(1_614_265_330, datetime.UTC)
     headers = signed_headers(
-        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", sent_at, b'{"test": 2432232314}'
+        ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",), "msg_p5jXN8AQM9LWM0D4loKWxJek", sent_at, b'{"test": 2432232314}'
     )
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert headers["webhook-id"] == "msg_p5jXN8AQM9LWM0D4loKWxJek"

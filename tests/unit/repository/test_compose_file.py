@@ -14,7 +14,7 @@ from tools.env_example import settings_classes, variable, variables
 from pixmill_api.__main__ import USED
 from pixmill_api.settings import ApiSettings
 from pixmill_imaging.settings import ImagingSettings
-from pixmill_notifier.settings import AlertSettings, ChannelSettings
+from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.settings.base import RuntimeSettings, Settings
 from pixmill_shared.settings.broker import BrokerSettings
@@ -51,6 +51,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "imaging-io": (*_CLAIMING, StorageSettings, SourceSettings, EgressSettings, "PIXMILL_IMAGING_IO_CONCURRENCY"),
     "notifier": (
         *(*_CLAIMING, *_SIGNED, EgressSettings, WebhookSecretSettings, AlertSettings, ChannelSettings),
+        DeliverySettings,
         "PIXMILL_NOTIFIER_CONCURRENCY",
     ),
     "worker": (*_CLAIMING, StorageSettings, MaintenanceSettings, "PIXMILL_WORKER_CONCURRENCY"),

@@ -60,7 +60,7 @@ def test_what_pixmill_tries_again_the_client_may_try_again() -> None:
 
 
 def test_every_terminal_status_has_an_event() -> None:
-    assert {f"job.{status}" for status in TERMINAL} == set(EventType)
+    assert {f"job.{status}" for status in TERMINAL} == {each for each in EventType if each.startswith("job.")}
 
 
 @pytest.mark.parametrize("name", TaskName)

@@ -1,6 +1,6 @@
 """The one app, for ``celery -A pixmill_notifier.celery_app worker``."""
 
-from pixmill_notifier.settings import AlertSettings, ChannelSettings
+from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
@@ -16,5 +16,5 @@ consume_by_default(*WORKER_QUEUES["notifier"])
 check_at_start(
     *(WorkSettings.load, StorageSettings.load, SecretSettings.load),
     *(WebhookSecretSettings.load, PublicSettings.load, EgressSettings.load),
-    *(AlertSettings.load, ChannelSettings.load),
+    *(AlertSettings.load, ChannelSettings.load, DeliverySettings.load),
 )

@@ -1,4 +1,4 @@
-"""When people are alarmed, and where they are told."""
+"""When people are alarmed, where they are told, and how patient deliveries are."""
 
 import datetime
 from typing import Self
@@ -10,6 +10,33 @@ from pixmill_notifier.domain.alerts import Policy
 from pixmill_notifier.domain.mail import MailServer, parse_addresses, parse_smtp_url
 from pixmill_notifier.domain.rules import DISK_MARGIN, Thresholds
 from pixmill_shared.settings.base import Settings, refuse_placeholder
+
+
+class DeliverySettings(Settings):
+    """The schedule of the tries is fixed: ``domain/backoff.py`` of pixmill-shared."""
+
+    host_concurrency: int = Field(
+        default=0,
+        ge=0,
+        validation_alias="PIXMILL_WEBHOOK_HOST_CONCURRENCY",
+        description="webhooks that a notifier sends to one host at once; 0: half of its threads",
+    )
+    breaker_failures: int = Field(
+        default=5,
+        ge=1,
+        validation_alias="PIXMILL_WEBHOOK_BREAKER_FAILURES",
+        description="tries in a row without an answer after which a host is left alone, for 30 s and longer",
+    )
+    disable_after: int = Field(
+        default=432_000,
+        ge=3600,
+        validation_alias="PIXMILL_WEBHOOK_DISABLE_AFTER",
+        description="seconds after which an endpoint that fails all the while is disabled, 5 days by default",
+    )
+
+    def host_limit(self, threads: int) -> int:
+        """Of a notifier with so many ``threads``."""
+        return self.host_concurrency or max(1, threads // 2)
 
 
 class AlertSettings(Settings):

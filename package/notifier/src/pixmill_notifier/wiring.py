@@ -14,12 +14,14 @@ from pixmill_notifier.channels.posting import Receiver
 from pixmill_notifier.channels.rendering import Renderer
 from pixmill_notifier.channels.slack import SlackChannel
 from pixmill_notifier.channels.webhook import WebhookChannel
+from pixmill_notifier.domain.gate import Gate
 from pixmill_notifier.repositories import reports
 from pixmill_notifier.service.deliver import Courier
 from pixmill_notifier.service.desk import Desk
 from pixmill_notifier.service.message import signed_headers
 from pixmill_notifier.service.messenger import Messenger
-from pixmill_notifier.settings import AlertSettings, ChannelSettings
+from pixmill_notifier.service.outcome import Patience
+from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.runtime import runtime
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.egress import EgressSettings
@@ -30,7 +32,7 @@ from pixmill_shared.settings.secrets import WebhookSecretSettings
 @cache
 def courier() -> Courier:
     """Raises ConfigurationError if a setting is missing."""
-    clients = runtime()
+    clients, settings = runtime(), DeliverySettings.load()
     return Courier(
         database=clients.database,
         store=clients.store,
@@ -42,6 +44,8 @@ def courier() -> Courier:
         worker_name=clients.worker_name,
         lease=clients.work.lease,
         rng=clients.rng,
+        gate=Gate(settings.host_limit(clients.threads)),
+        patience=Patience(settings.breaker_failures, settings.disable_after),
     )
 
 
@@ -83,7 +87,7 @@ def channels() -> dict[str, Channel]:
     if settings.slack_url.get_secret_value():
         found["slack"] = SlackChannel(_receiver(settings.slack_url, settings), renderer)
     if settings.webhook_url.get_secret_value():
-        sign = partial(signed_headers, _webhook_secret())
+        sign = partial(signed_headers, (_webhook_secret(),))
         found["webhook"] = WebhookChannel(_receiver(settings.webhook_url, settings), sign)
     server = settings.mail_server
     if server is not None:

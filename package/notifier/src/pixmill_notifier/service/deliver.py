@@ -1,6 +1,7 @@
 """One try of a webhook: claim, post, judge, record."""
 
 import datetime
+import json
 import random
 import time
 import uuid
@@ -8,16 +9,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from pixmill_notifier.domain.verdict import Answer, Delivered, GiveUp, TryAgain, judge
+from pixmill_notifier.domain.gate import Gate
+from pixmill_notifier.domain.verdict import Answer
 from pixmill_notifier.service.message import body_of, signed_headers, without_queries
-from pixmill_shared.contract.payloads import DeliveryPayload
-from pixmill_shared.contract.tasks import TaskName
+from pixmill_notifier.service.outcome import Patience, record
 from pixmill_shared.database.engine import Database, DatabaseUnavailable
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, WorkError
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories import dead_letters, deliveries
+from pixmill_shared.repositories import deliveries
 from pixmill_shared.repositories.deliveries import ClaimedDelivery, Try
 from pixmill_shared.service.sealing import Sealer
 from pixmill_shared.storage import ObjectStore
@@ -27,7 +28,9 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Courier:
-    """The clients and settings of deliveries; ``timeout``, ``url_ttl`` and ``lease`` in seconds."""
+    """The clients and settings of deliveries; ``timeout``, ``url_ttl`` and ``lease`` in seconds. ``gate`` is shared by
+    all threads of the process.
+    """
 
     database: Database
     store: ObjectStore
@@ -39,31 +42,52 @@ class Courier:
     worker_name: str
     lease: float
     rng: random.Random
+    gate: Gate
+    patience: Patience
 
 
 def deliver(delivery_id: uuid.UUID, courier: Courier) -> None:
-    """Returns silently if the delivery is not to be had: somebody else has it, or it is over."""
-    with courier.database.session_scope() as session:
-        delivery = deliveries.claim(session, delivery_id, courier.worker_name, courier.lease)
+    """Returns silently if the delivery is not to be had: somebody else has it, it is over, or has to wait."""
+    delivery = _claim(delivery_id, courier)
     if delivery is None:
         return
     structlog.contextvars.bind_contextvars(
         job_id=str(delivery.job_id), delivery_id=str(delivery.id), attempt=delivery.attempts
     )
-    failpoint("webhook.claimed", delivery.job_id)
-    answer, attempt = _post(delivery, courier)
+    place = courier.gate.enter(delivery.host)
+    if isinstance(place, float):
+        with courier.database.session_scope() as session:
+            deliveries.later(session, delivery, place)
+        log.info("webhook put off, the receiver is busy", host=delivery.host, seconds=round(place, 1))
+        return
+    try:
+        failpoint("webhook.claimed", delivery.job_id)
+        answer, attempt = _post(delivery, courier)
+    finally:
+        courier.gate.leave(delivery.host, place)
     failpoint("webhook.answered", delivery.job_id)
-    _record(delivery, answer, attempt, courier)
+    with courier.database.session_scope() as session:
+        outcome = record(session, delivery, answer, attempt, courier.patience, courier.rng)
+    log.info("webhook tried", outcome=outcome, status=attempt.status_code, ms=attempt.duration_ms)
     failpoint("webhook.recorded", delivery.job_id)
+
+
+def _claim(delivery_id: uuid.UUID, courier: Courier) -> ClaimedDelivery | None:
+    with courier.database.session_scope() as session:
+        delivery = deliveries.claim(session, delivery_id, courier.worker_name, courier.lease)
+        if delivery is None and (aside := deliveries.put_aside(session, delivery_id)):
+            log.info("webhooks not sent now", rows=aside)
+    return delivery
 
 
 def _post(delivery: ClaimedDelivery, courier: Courier) -> tuple[Answer, Try]:
     started = time.monotonic()
     try:
-        body, headers = _signed(delivery, courier)
+        body, headers = _request(delivery, courier)
         result = courier.egress.post(delivery.url, body, headers, deadline=courier.timeout)
     except WorkError as error:
-        answer = Answer(None, error.detail, final=isinstance(error, PermanentError))
+        permanent = isinstance(error, PermanentError)
+        answer = Answer(None, error.detail, final=permanent, silent=not permanent)
     except DatabaseUnavailable:
         raise  # nothing can be recorded: the claim is handed back, and the delivery is tried again
     except Exception:
@@ -76,38 +100,21 @@ def _post(delivery: ClaimedDelivery, courier: Courier) -> tuple[Answer, Try]:
     return answer, Try(None, round((time.monotonic() - started) * 1000), answer.problem, None)
 
 
-def _signed(delivery: ClaimedDelivery, courier: Courier) -> tuple[bytes, dict[str, str]]:
+def _request(delivery: ClaimedDelivery, courier: Courier) -> tuple[bytes, dict[str, str]]:
     now = datetime.datetime.now(datetime.UTC)
     expires_at = now.replace(microsecond=0) + datetime.timedelta(seconds=courier.url_ttl)
     with courier.database.session_scope() as session:
         body = body_of(session, delivery, courier.store, expires_at)
-    return body, signed_headers(_secret_of(delivery, courier), f"msg_{delivery.event_id.hex}", now, body)
+    own: dict[str, str] = {}
+    if delivery.endpoint_headers is not None:
+        own = json.loads(courier.sealer.unseal(delivery.endpoint_headers))
+    signed = signed_headers(_secrets_of(delivery, courier), f"msg_{delivery.event_id.hex}", now, body)
+    return body, {**own, **signed}
 
 
-def _secret_of(delivery: ClaimedDelivery, courier: Courier) -> str:
-    if delivery.webhook_secret is None:
-        return courier.webhook_secret
-    return courier.sealer.unseal(delivery.webhook_secret)
-
-
-def _record(delivery: ClaimedDelivery, answer: Answer, attempt: Try, courier: Courier) -> None:
-    verdict = judge(answer, delivery.attempts, courier.rng)
-    with courier.database.session_scope() as session:
-        match verdict:
-            case Delivered():
-                recorded = deliveries.delivered(session, delivery, attempt)
-            case TryAgain(delay, reason):
-                recorded = deliveries.again(session, delivery, attempt, {"detail": reason}, delay)
-            case GiveUp(reason, exhausted):
-                recorded = deliveries.failed(session, delivery, attempt, {"detail": reason})
-                if recorded and exhausted:
-                    dead_letters.bury(
-                        session,
-                        project=delivery.project,
-                        task=TaskName.DELIVER_WEBHOOK,
-                        payload=dict(DeliveryPayload(delivery_id=str(delivery.id))),
-                        error={"detail": reason},
-                        attempts=delivery.attempts,
-                    )
-    outcome = type(verdict).__name__ if recorded else "lost"
-    log.info("webhook tried", outcome=outcome, status=attempt.status_code, ms=attempt.duration_ms)
+def _secrets_of(delivery: ClaimedDelivery, courier: Courier) -> tuple[str, ...]:
+    if delivery.endpoint_id is not None:
+        return tuple(courier.sealer.unseal(each) for each in delivery.endpoint_secrets)
+    if delivery.webhook_secret is not None:
+        return (courier.sealer.unseal(delivery.webhook_secret),)
+    return (courier.webhook_secret,)

@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -21,11 +22,7 @@ LARGEST_BODY: Final = 20_000
 
 def body_of(session: Session, delivery: ClaimedDelivery, store: ObjectStore, expires_at: datetime.datetime) -> bytes:
     """``{type, timestamp, data}``. Made at each try, so that its signed URLs are fresh and never kept in a row."""
-    job = results.find_job(session, delivery.job_id)
-    data: dict[str, Any] = {"job_id": str(delivery.job_id), "status": None, "sequence": delivery.sequence}
-    if job is not None:
-        outputs = describe_outputs(results.outputs_of(session, job.id), store, expires_at)
-        data |= {"status": job.status, "outputs": outputs, "error": job.error, "metadata": job.job_metadata}
+    data = _data_of(session, delivery, store, expires_at)
     timestamp = delivery.happened_at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
     body = _encoded(delivery.event_type, timestamp, data)
     if len(body) > LARGEST_BODY:
@@ -33,19 +30,35 @@ def body_of(session: Session, delivery: ClaimedDelivery, store: ObjectStore, exp
     return body
 
 
-def signed_headers(secret: str, message_id: str, sent_at: datetime.datetime, body: bytes) -> dict[str, str]:
-    """``webhook-id`` stays the same over all tries of an event: a receiver tells repeats by it."""
+def signed_headers(secrets: Sequence[str], message_id: str, sent_at: datetime.datetime, body: bytes) -> dict[str, str]:
+    """``webhook-id`` stays the same over all tries of an event: a receiver tells repeats by it.
+
+    One signature a secret, in their order: while secrets are rotated a receiver that knows one of them can verify.
+    """
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(sent_at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(message_id, sent_at, body.decode()),
+        "webhook-signature": " ".join(Webhook(each).sign(message_id, sent_at, body.decode()) for each in secrets),
     }
 
 
 def without_queries(text: str) -> str:
     """A receiver that echoes what it got would bring the signatures of our URLs into a row."""
     return _QUERY.sub("?…", text)
+
+
+def _data_of(
+    session: Session, delivery: ClaimedDelivery, store: ObjectStore, expires_at: datetime.datetime
+) -> dict[str, Any]:
+    if delivery.job_id is None:
+        return delivery.data or {}
+    job = results.find_job(session, delivery.job_id)
+    data: dict[str, Any] = {"job_id": str(delivery.job_id), "status": None, "sequence": delivery.sequence}
+    if job is not None:
+        outputs = describe_outputs(results.outputs_of(session, job.id), store, expires_at)
+        data |= {"status": job.status, "outputs": outputs, "error": job.error, "metadata": job.job_metadata}
+    return data
 
 
 def _encoded(event_type: str, timestamp: str, data: dict[str, Any]) -> bytes:

@@ -1,9 +1,26 @@
-"""Events of a job: rows in ``job_events`` and, for the terminal ones, webhooks."""
+"""Events that webhooks tell of, those of jobs being rows in ``job_events`` too; why an endpoint hears of none."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class EventType(StrEnum):
     JOB_COMPLETED = "job.completed"
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"
+    PING = "ping"
+
+
+#: What an endpoint may ask for. A ping is for the endpoint that it was sent to, whatever that hears of.
+FILTERABLE: Final = (EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELED)
+
+
+class DisabledReason(StrEnum):
+    """Why nothing is sent to an endpoint."""
+
+    #: It was switched off over the API.
+    REQUESTED = "requested"
+    #: It answered 410.
+    GONE = "gone"
+    #: No try got through for days.
+    FAILING = "failing"

@@ -1,4 +1,4 @@
-"""Webhook deliveries on the hot path: claim and finish. Prepared SQL."""
+"""Webhook deliveries on the hot path: claim, hold back, finish. Prepared SQL."""
 
 import datetime
 import uuid
@@ -9,27 +9,40 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
-from pixmill_shared.domain.ids import new_id
-from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
+from pixmill_shared.repositories.work import WorkTable
 
 WORK: Final = WorkTable("deliveries", owner="w.project")
+
+_HELD_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True)
 class ClaimedDelivery:
-    """What the notifier needs of the row and its event; ``webhook_secret`` is the API key's, encrypted."""
+    """What the notifier needs of the row. Secrets and headers are encrypted: the API key's, and the endpoint's, newest
+    first, where there is an endpoint.
+    """
 
     id: uuid.UUID
     project: str
     fence: int
     attempts: int
     url: str
-    job_id: uuid.UUID
+    host: str
+    job_id: uuid.UUID | None
     event_id: uuid.UUID
     event_type: str
-    sequence: int
+    sequence: int | None
     happened_at: datetime.datetime
+    data: dict[str, Any] | None
     webhook_secret: bytes | None
+    endpoint_id: uuid.UUID | None
+    endpoint_secrets: tuple[bytes, ...]
+    endpoint_headers: bytes | None
+    #: The endpoint's last tries did not get through.
+    endpoint_failing: bool
+    #: There is a row of ``receivers`` for its host, and this is the one try that finds out whether it is back.
+    receiver_known: bool
+    probe: bool
 
 
 @dataclass(frozen=True)
@@ -42,21 +55,78 @@ class Try:
     response_excerpt: str | None
 
 
+# To a receiver that was left alone for a while one try goes at a time: whoever moves its time on may make it.
 _CLAIM = Prepared(
     """
-    WITH claimed AS (
-      UPDATE deliveries
+    WITH probe AS (
+      UPDATE receivers r SET retry_at = clock_timestamp() + make_interval(secs => $3)
+      FROM deliveries d
+      WHERE d.id = $1 AND d.status = 'queued' AND d.run_at IS NULL
+        AND r.host = d.host AND r.retry_at <= clock_timestamp()
+      RETURNING r.host
+    ),
+    claimed AS (
+      UPDATE deliveries d
       SET status = 'processing', fence = fence + 1, attempts = attempts + 1, claimed_by = $2,
           lease_until = clock_timestamp() + make_interval(secs => $3),
           started_at = coalesce(started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
       WHERE id = $1 AND status = 'queued' AND run_at IS NULL
-      RETURNING id, project, fence, attempts, url, job_id, event_id, api_key_id
+        AND (EXISTS (SELECT FROM probe)
+             OR NOT EXISTS (SELECT FROM receivers r WHERE r.host = d.host AND r.retry_at IS NOT NULL))
+        AND NOT EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.disabled_at IS NOT NULL)
+      RETURNING id, project, fence, attempts, url, host, job_id, event_id, event_type, sequence, happened_at, data,
+                endpoint_id, api_key_id
     )
-    SELECT c.id, c.project, c.fence, c.attempts, c.url, c.job_id, c.event_id, e.type AS event_type, e.sequence,
-           e.at AS happened_at, k.webhook_secret
-    FROM claimed c JOIN job_events e ON e.id = c.event_id LEFT JOIN api_keys k ON k.id = c.api_key_id
+    SELECT c.id, c.project, c.fence, c.attempts, c.url, coalesce(c.host, '') AS host, c.job_id, c.event_id,
+           c.event_type, c.sequence, c.happened_at, c.data, c.endpoint_id, k.webhook_secret,
+           e.headers AS endpoint_headers, e.failing_since IS NOT NULL AS endpoint_failing,
+           (SELECT string_agg(convert_from(s.secret, 'UTF8'), ' ' ORDER BY s.id DESC) FROM endpoint_secrets s
+            WHERE s.endpoint_id = c.endpoint_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+           ) AS endpoint_secrets,
+           EXISTS (SELECT FROM receivers r WHERE r.host = c.host) AS receiver_known, EXISTS (SELECT FROM probe) AS probe
+    FROM claimed c LEFT JOIN api_keys k ON k.id = c.api_key_id LEFT JOIN endpoints e ON e.id = c.endpoint_id
     """,
     *("uuid", "text", "double precision"),
+)
+
+# Of a receiver that is left alone, all that waits for it is put off together: many rows, one message.
+_HOLD = Prepared(
+    f"""
+    WITH waiting AS MATERIALIZED (
+      SELECT d.id, r.retry_at FROM receivers r JOIN deliveries d ON d.host = r.host
+      WHERE r.host = (SELECT host FROM deliveries WHERE id = $1) AND r.retry_at > clock_timestamp()
+        AND d.status = 'queued' AND d.run_at IS NULL
+      LIMIT {_HELD_AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED
+    )
+    UPDATE deliveries d
+    SET run_at = waiting.retry_at, dispatched_at = NULL, dispatches = 0, queue = '{QueueName.NOTIFIER_RETRY}'
+    FROM waiting WHERE d.id = waiting.id AND d.id = ANY(ARRAY(SELECT id FROM waiting))
+    RETURNING d.id
+    """,
+    "uuid",
+)
+
+_SKIP = Prepared(
+    """
+    UPDATE deliveries d
+    SET status = 'canceled', error = jsonb_build_object('detail', $2::text), finished_at = clock_timestamp(),
+        dispatched_at = NULL
+    FROM endpoints e
+    WHERE d.id = $1 AND d.status = 'queued' AND d.run_at IS NULL
+      AND e.id = d.endpoint_id AND e.disabled_at IS NOT NULL
+    RETURNING d.id
+    """,
+    *("uuid", "text"),
+)
+
+_LATER = Prepared(
+    f"""
+    UPDATE deliveries
+    SET status = 'queued', attempts = greatest(attempts - 1, 0), lease_until = NULL, claimed_by = NULL,
+        run_at = clock_timestamp() + make_interval(secs => $3), queue = '{QueueName.NOTIFIER_RETRY}'
+    WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    """,
+    *("uuid", "bigint", "double precision"),
 )
 
 # The attempt is recorded in the statement that ends the claim, under the same fence.
@@ -83,26 +153,33 @@ _ABANDON = Prepared(
     *("uuid", "bigint", "jsonb"),
 )
 
-_REPEAT = Prepared(
-    f"""
-    WITH made AS (
-      INSERT INTO deliveries (id, project, queue, event_id, job_id, api_key_id, url, replay_of)
-      SELECT $2, project, '{QueueName.NOTIFIER}', event_id, job_id, api_key_id, url, id FROM deliveries WHERE id = $1
-      RETURNING id
-    )
-    SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM made
-    """,
-    *("uuid", "uuid"),
-)
-
 
 def claim(session: Session, delivery_id: uuid.UUID, worker: str, lease: float) -> ClaimedDelivery | None:
-    """Compare-and-set. None: someone else has it, it is finished, or it is not due; return silently."""
+    """Compare-and-set. None: someone else has it, it is finished, it is not due, or it may not be sent now; see
+    ``put_aside`` for the last.
+    """
     rows = _CLAIM.run(session, delivery_id, worker, lease)
     if not rows:
         return None
-    secret = rows[0].pop("webhook_secret")
-    return ClaimedDelivery(**rows[0], webhook_secret=bytes(secret) if secret is not None else None)
+    row = rows[0]
+    row["endpoint_secrets"] = tuple((row["endpoint_secrets"] or "").encode().split())
+    for sealed in ("webhook_secret", "endpoint_headers"):
+        row[sealed] = bytes(row[sealed]) if row[sealed] is not None else None
+    return ClaimedDelivery(**row)
+
+
+def put_aside(session: Session, delivery_id: uuid.UUID) -> int:
+    """For what could not be claimed: of a disabled endpoint it ends as ``canceled``; of a receiver that is left alone
+    it waits, with others, until that is tried again. How many rows that were; none if there is another reason.
+    """
+    if _SKIP.run(session, delivery_id, "The endpoint is disabled: nothing is sent to it."):
+        return 1
+    return len(_HOLD.run(session, delivery_id))
+
+
+def later(session: Session, delivery: ClaimedDelivery, delay: float) -> bool:
+    """The claim was no attempt; due after ``delay`` seconds. False: the claim was lost."""
+    return bool(_LATER.run(session, delivery.id, delivery.fence, delay))
 
 
 def delivered(session: Session, delivery: ClaimedDelivery, attempt: Try) -> bool:
@@ -123,15 +200,6 @@ def again(session: Session, delivery: ClaimedDelivery, attempt: Try, error: dict
 def abandon(session: Session, delivery_id: uuid.UUID, fence: int, error: dict[str, Any]) -> bool:
     """The process that delivered died each time."""
     return bool(_ABANDON.run(session, delivery_id, fence, error))
-
-
-def repeat(session: Session, delivery_id: uuid.UUID) -> uuid.UUID | None:
-    """The same event for the same receiver, from the first try on; None if there is no such delivery any more.
-
-    A receiver sees the id of the event in both, and may know them for one.
-    """
-    repeated = new_id()
-    return repeated if _REPEAT.run(session, delivery_id, repeated) else None
 
 
 def _end(

@@ -1,4 +1,4 @@
-"""The statements that end a job for good: with its event, its delivery, and what it made, all at once."""
+"""The statements that end a job for good: with its event, its deliveries, and what it made, all at once."""
 
 from typing import Final
 
@@ -8,16 +8,26 @@ from pixmill_shared.domain.jobs import JobStatus, Transition, sources_of
 from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL
 
-# The clauses of every terminal statement: the job's event, and the webhook that tells of it, in one transaction.
-_EVENT_AND_DELIVERY = f"""
+# The clauses of every terminal statement: the job's event, and a delivery of it for everyone who is told, in one
+# transaction. Ids sort by time: of those that are made here the first half is that of the one that came with the call.
+_EVENT_AND_DELIVERIES = f"""
     event AS (
       INSERT INTO job_events (id, job_id, sequence, type, data)
-      SELECT $3, job.id, job.sequence, $4, '{{}}' FROM job RETURNING id, job_id
+      SELECT $3, job.id, job.sequence, $4, '{{}}' FROM job RETURNING id, job_id, at
+    ),
+    told AS (
+      SELECT $5 AS id, NULL::uuid AS endpoint_id, job.webhook_url AS url FROM job WHERE job.webhook_url IS NOT NULL
+      UNION ALL
+      SELECT overlay(gen_random_uuid()::text PLACING left($5::text, 15) FROM 1)::uuid, e.id, e.url
+      FROM job JOIN endpoints e ON e.project = job.project
+      WHERE e.disabled_at IS NULL AND (e.events = '{{}}' OR $4 = ANY(e.events))
     ),
     delivery AS (
-      INSERT INTO deliveries (id, project, queue, event_id, job_id, api_key_id, url)
-      SELECT $5, job.project, '{QueueName.NOTIFIER}', event.id, job.id, job.api_key_id, job.webhook_url
-      FROM job JOIN event ON event.job_id = job.id WHERE job.webhook_url IS NOT NULL
+      INSERT INTO deliveries (id, project, queue, event_id, event_type, sequence, happened_at, job_id, api_key_id,
+                              endpoint_id, url)
+      SELECT told.id, job.project, '{QueueName.NOTIFIER}', event.id, $4, job.sequence, event.at, job.id,
+             job.api_key_id, told.endpoint_id, told.url
+      FROM told, job, event
       RETURNING id
     )
 """
@@ -54,7 +64,7 @@ COMPLETE: Final = Prepared(
       SELECT job.id, made.name, made.position, coalesce(rendition.id, made.id), made.cached, made.copied_to
       FROM job, made LEFT JOIN rendition USING (key) RETURNING name
     ),
-    {_EVENT_AND_DELIVERY}
+    {_EVENT_AND_DELIVERIES}
     SELECT job.id, (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept,
            (SELECT array_agg(key) FROM released) AS released,
            (SELECT count(*) FROM linked) AS outputs, pg_notify('{WAKE_CHANNEL}', '') FROM job
@@ -73,7 +83,7 @@ def _ending(status: JobStatus, guard: str, error: str = "NULL") -> str:
       RETURNING id, project, sequence, api_key_id, webhook_url, attempts
     ),
     {RELEASED},
-    {_EVENT_AND_DELIVERY}
+    {_EVENT_AND_DELIVERIES}
     SELECT job.id, (SELECT array_agg(key) FROM released) AS released, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """
 

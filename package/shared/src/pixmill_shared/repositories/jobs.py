@@ -43,6 +43,8 @@ class ClaimedJob:
     destination: str | None
     priority: int
     request_id: str | None
+    #: Seconds since it was first claimed, by the database's clock.
+    age: float = 0.0
 
 
 _INSERT = Prepared(
@@ -70,7 +72,7 @@ _CLAIM = Prepared(
         waits_for = NULL
     WHERE id = $1 AND stage = $2 AND status = 'queued' AND run_at IS NULL
     RETURNING id, project, fence, attempts, source, source_key, source_sha256, recipe, destination, priority,
-              request_id
+              request_id, extract(epoch FROM clock_timestamp() - started_at)::float8 AS age
     """,
     *("uuid", "text", "text", "double precision"),
 )
@@ -95,13 +97,14 @@ _RETRY = Prepared(
     WITH job AS (
       UPDATE jobs
       SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4,
-          lease_until = NULL, claimed_by = NULL
+          lease_until = NULL, claimed_by = NULL,
+          attempts = CASE WHEN $5 THEN attempts ELSE greatest(attempts - 1, 0) END
       WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
     ),
     {RELEASED}
     SELECT id, (SELECT array_agg(key) FROM released) AS released FROM job
     """,
-    *("uuid", "bigint", "double precision", "jsonb"),
+    *("uuid", "bigint", "double precision", "jsonb", "boolean"),
 )
 
 # A claim that was given back was no attempt. Whoever drops the reservation wakes the job; that it is due with the
@@ -210,9 +213,11 @@ def advance(
     return bool(_ADVANCE.run(session, job.id, job.fence, stage, queue, source_key, source_sha256, found, progress))
 
 
-def retry(session: Session, job: ClaimedJob, delay: float, error: dict[str, Any]) -> bool:
-    """End the claim and run the stage again after ``delay`` seconds. False: the claim was lost."""
-    return _ended(session, _RETRY.run(session, job.id, job.fence, delay, error))
+def retry(session: Session, job: ClaimedJob, delay: float, error: dict[str, Any], *, counted: bool = True) -> bool:
+    """End the claim and run the stage again after ``delay`` seconds, as if not tried unless ``counted``. False: the claim
+    was lost.
+    """
+    return _ended(session, _RETRY.run(session, job.id, job.fence, delay, error, counted))
 
 
 def wait(session: Session, job: ClaimedJob, key: str) -> bool:

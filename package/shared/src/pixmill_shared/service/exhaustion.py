@@ -4,13 +4,14 @@ import uuid
 
 from sqlalchemy.orm import Session
 
+from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import AlertMessage, Delivery, Job
 from pixmill_shared.domain.failures import error_document
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import alert_messages, dead_letters, deliveries, jobs
+from pixmill_shared.repositories import alert_messages, alerts, dead_letters, deliveries, jobs
 
 
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
@@ -29,7 +30,7 @@ def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
 
 
 def give_up_delivery(session: Session, delivery_id: uuid.UUID, fence: int) -> None:
-    """``failed``, and a dead letter."""
+    """``failed``, a dead letter and an alert."""
     row = session.get_one(Delivery, delivery_id)
     error = error_document(ErrorCode.ATTEMPTS_EXHAUSTED, "The notifier's process died at each try.")
     if deliveries.abandon(session, delivery_id, fence, error):
@@ -41,6 +42,13 @@ def give_up_delivery(session: Session, delivery_id: uuid.UUID, fence: int) -> No
             error=error,
             attempts=row.attempts,
         )
+        detail = "A webhook was given up: the notifier's process died at each try."
+        alerts.raise_alert(session, AlertRule.DELIVERIES_EXHAUSTED, delivery_subject(row.endpoint_id, row.host), detail)
+
+
+def delivery_subject(endpoint_id: uuid.UUID | None, host: str | None) -> str:
+    """What an alert about a delivery is about: the endpoint, or the host, without what else is in the URL."""
+    return f"endpoint {endpoint_id}" if endpoint_id else f"receiver {host or 'unknown'}"
 
 
 def give_up_message(session: Session, message_id: uuid.UUID, fence: int) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import DeadLetter
 from pixmill_shared.errors import AlreadyReplayed, NotReplayable
-from pixmill_shared.repositories import dead_letters, deliveries
+from pixmill_shared.repositories import dead_letters, resending
 from pixmill_shared.repositories.dead_letters import OF_DELIVERIES, OF_JOBS, Letters
 from pixmill_shared.service.repeating import repeat_job
 
@@ -106,7 +106,7 @@ def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | Non
             "rows again by itself."
         )
     origin = uuid.UUID(letter.payload[f"{kind}_id"])
-    made = repeat_job(session, origin, request_id=request_id) if kind == "job" else deliveries.repeat(session, origin)
+    made = repeat_job(session, origin, request_id=request_id) if kind == "job" else resending.repeat(session, origin)
     if made is None:
         raise NotReplayable(f"The {kind} that it tells of was deleted.")
     dead_letters.mark_replayed(session, letter, by=by, made=made)

@@ -4,7 +4,8 @@ from pixmill_shared.database.models.base import Base
 from pixmill_shared.database.models.operations import Alert, AlertMessage, Backup, QueueSample, Report
 from pixmill_shared.database.models.pictures import JobUpload, Output, Rendition, RenditionReservation, Upload
 from pixmill_shared.database.models.records import ApiKey, DeadLetter, IdempotencyRecord, JobEvent, ServiceHealth
-from pixmill_shared.database.models.work import Delivery, DeliveryAttempt, DispatchMark, Job, WorkColumns
+from pixmill_shared.database.models.webhooks import Delivery, DeliveryAttempt, Endpoint, EndpointSecret, Receiver
+from pixmill_shared.database.models.work import DispatchMark, Job, WorkColumns
 
 __all__ = [
     "Alert",
@@ -16,12 +17,15 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "DispatchMark",
+    "Endpoint",
+    "EndpointSecret",
     "IdempotencyRecord",
     "Job",
     "JobEvent",
     "JobUpload",
     "Output",
     "QueueSample",
+    "Receiver",
     "Rendition",
     "RenditionReservation",
     "Report",

@@ -49,9 +49,7 @@ class AlertMessage(WorkColumns, Base):
     #: It belongs to nobody's project: the people who run pixmill read it.
     project: Mapped[str] = mapped_column(server_default=text("''"))
     #: As for deliveries: first come, first served.
-    turn: Mapped[int] = mapped_column(
-        BigInteger, server_default=text("(extract(epoch FROM now()) * 1000000)::bigint")
-    )
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=text("(extract(epoch FROM now()) * 1000000)::bigint"))
     channel: Mapped[str]
     kind: Mapped[str]
     body: Mapped[dict[str, Any]]

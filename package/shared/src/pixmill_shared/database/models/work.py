@@ -94,41 +94,6 @@ class Job(WorkColumns, Base):
         return (*super().__table_args__, waiting, repeats, source, lane, finished)
 
 
-class Delivery(WorkColumns, Base):
-    """One event for one receiver."""
-
-    __tablename__ = "deliveries"
-
-    #: Deliveries have no owners that take turns: first come, first served, in microseconds.
-    turn: Mapped[int] = mapped_column(BigInteger, server_default=text("(extract(epoch FROM now()) * 1000000)::bigint"))
-    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job_events.id", ondelete="CASCADE"), index=True)
-    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
-    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
-    url: Mapped[str]
-    #: The delivery that this one repeats; the event and its id are the same.
-    replay_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deliveries.id", ondelete="SET NULL"))
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Index, ...]:
-        repeats = Index("ix_deliveries_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL"))
-        return (*super().__table_args__, repeats)
-
-
-class DeliveryAttempt(Base):
-    """One HTTP try."""
-
-    __tablename__ = "delivery_attempts"
-
-    delivery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
-    fence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    status_code: Mapped[int | None]
-    duration_ms: Mapped[int]
-    error: Mapped[str | None]
-    response_excerpt: Mapped[str | None]
-    at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
-
-
 class DispatchMark(Base):
     """How far the dispatcher was in a lane after a pass. Written once; the last one counts, old ones are deleted."""
 
