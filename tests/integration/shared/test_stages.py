@@ -16,7 +16,7 @@ from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database, DatabaseUnavailable
 from pixmill_shared.database.models import DeadLetter, Delivery, Job, JobEvent
 from pixmill_shared.domain.jobs import CancelOutcome, Stage
-from pixmill_shared.errors import PermanentError, TransientError
+from pixmill_shared.errors import OutageError, PermanentError, TransientError
 from pixmill_shared.plumbing.stages import run_stage
 from pixmill_shared.repositories import jobs
 from pixmill_shared.runtime import Runtime
@@ -187,6 +187,25 @@ def test_job_that_is_not_to_be_had_runs_no_body(runtime: Runtime) -> None:
     run(runtime, job_id, lambda job, _check: ran.append(job))  # still claimed
     run(runtime, uuid.uuid4(), lambda job, _check: ran.append(job))
     assert [job.id for job in ran] == [job_id]
+
+
+def test_outage_costs_no_attempt_until_patience_ends(runtime: Runtime) -> None:
+    job_id = submit(runtime)
+    away = OutageError(ErrorCode.STORAGE_UNAVAILABLE, "Away.")
+    for _ in range(2 * runtime.work.max_attempts):
+        run(runtime, job_id, raising(away))
+        job, events, _, letters = state(runtime)
+        assert (job.status, job.attempts, error_of(job)["code"]) == ("queued", 0, "storage_unavailable")
+        assert (events, letters) == ([], [])
+        make_due(runtime)
+    with runtime.database.session_scope() as session:
+        session.execute(text("UPDATE jobs SET started_at = started_at - interval '2 hours'"))
+    for _ in range(runtime.work.max_attempts):
+        run(runtime, job_id, raising(away))
+        make_due(runtime)
+    job, events, _, letters = state(runtime)
+    assert (job.status, job.attempts, events) == ("failed", runtime.work.max_attempts, ["job.failed"])
+    assert [letter.error["code"] for letter in letters] == ["storage_unavailable"]
 
 
 def test_lost_database_is_left_to_the_lease(runtime: Runtime) -> None:

@@ -134,6 +134,9 @@ class Claim:
     holder: str
 
 
+SETTINGS = WorkSettings(lease=LEASE, max_attempts=MAX_ATTEMPTS, window=WINDOW, redispatch_after=30)
+
+
 class Crash(Exception):
     """A dispatcher dies between its publishing and its commit."""
 
@@ -144,9 +147,7 @@ class Collecting(Dispatcher):
     def __init__(self, database: Database) -> None:
         runtime = Runtime()
         runtime.__dict__["database"] = database
-        runtime.__dict__["work"] = WorkSettings(
-            lease=LEASE, max_attempts=MAX_ATTEMPTS, window=WINDOW, redispatch_after=30
-        )
+        runtime.__dict__["work"] = SETTINGS
         super().__init__(runtime, app)
         self.sent: list[Message] = []
         self.meanwhile: Any = lambda: None
@@ -302,7 +303,7 @@ class Machine(RuleBasedStateMachine):
             return
         error = TransientError(ErrorCode.SOURCE_TIMEOUT, "The source took too long.", retry_after=RETRY_AFTER)
         with self.database.session_scope() as session:
-            outcome = record_failure(session, claim.job, STAGE_TASKS[claim.stage], error, max_attempts=MAX_ATTEMPTS)
+            outcome = record_failure(session, claim.job, STAGE_TASKS[claim.stage], error, settings=SETTINGS)
         used_up = claim.job.attempts >= MAX_ATTEMPTS
         holds = self.ended(claim, outcome != "lost", Transition.FAIL if used_up else Transition.RETRY)
         if holds:

@@ -9,6 +9,7 @@ PixmillError
  |- WorkError               a job cannot go on; carries an ErrorCode for the job's ``error``
      |- PermanentError      the same input will always fail: no retry, no dead letter
      |- TransientError      may pass: tried again with backoff, at last a dead letter
+         |- OutageError     what pixmill itself stands on is away: waiting for it is no attempt
 """
 
 import datetime
@@ -65,3 +66,7 @@ class TransientError(WorkError):
     def __init__(self, code: ErrorCode, detail: str, retry_after: float | None = None) -> None:
         super().__init__(code, detail)
         self.retry_after = retry_after
+
+
+class OutageError(TransientError):
+    """Tried again until ``PIXMILL_OUTAGE_PATIENCE`` has passed; only then do attempts count."""

@@ -7,7 +7,7 @@ from pixmill_shared.domain.places import Place
 from pixmill_shared.domain.recipe import Output, OutputNames, output_key
 from pixmill_shared.errors import TransientError
 from pixmill_shared.repositories.jobs import ClaimedJob
-from pixmill_shared.storage import ObjectNotFound, ObjectStore
+from pixmill_shared.storage import ObjectNotFound, ObjectStore, StorageUnavailable
 from pixmill_shared.storage.places import Places
 
 
@@ -31,7 +31,13 @@ class Copies:
             raise TransientError(ErrorCode.STORAGE_UNAVAILABLE, "This worker does not write to destinations.")
         place = Place.parse(self._job.destination).below(output_key(output, self._names(rendition)))
         store, key = self._places.find(place)
-        store.put(key, data, rendition["media_type"])
+        try:
+            store.put(key, data, rendition["media_type"])
+        except StorageUnavailable as error:
+            # Theirs, not ours: pixmill does not wait for it for as long.
+            raise TransientError(
+                ErrorCode.STORAGE_UNAVAILABLE, f"{place} could not be written; pixmill tries again."
+            ) from error
         self._addresses[output.name] = str(place)
 
     def address(self, output: Output, rendition: dict[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from pixmill_shared.domain.places import Place
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.settings.egress import EgressSettings
-from pixmill_shared.storage import ObjectNotFound
+from pixmill_shared.storage import ObjectNotFound, StorageUnavailable
 from pixmill_shared.storage.apart import read_apart
 from pixmill_shared.storage.places import Places
 
@@ -58,3 +58,8 @@ def _told_of_the_object(place: Place) -> Iterator[None]:
         yield
     except ObjectNotFound as error:
         raise PermanentError(ErrorCode.SOURCE_NOT_FOUND, f"There is no object {place}.") from error
+    except StorageUnavailable as error:
+        # Theirs, not ours: pixmill does not wait for it for as long.
+        raise TransientError(
+            ErrorCode.STORAGE_UNAVAILABLE, f"{place} could not be read; pixmill tries again."
+        ) from error

@@ -26,6 +26,13 @@ def exponential(attempt: int, retry_after: float | None, rng: random.Random) -> 
     return max(rng.uniform(0, ceiling), SHORTEST, min(retry_after or 0.0, 600.0))
 
 
+def while_away(seconds: float, rng: random.Random) -> float:
+    """Seconds until the next look for a dependency that has been away for so long: up to half of that, and between 2 s
+    and 30 s, with full jitter. So what waits goes on soon after it is back, however long it was away.
+    """
+    return max(rng.uniform(0, min(max(seconds / 2, 2.0), 30.0)), SHORTEST)
+
+
 def scheduled(attempt: int, schedule: Sequence[int], retry_after: float | None, rng: random.Random) -> float | None:
     """Seconds before the next try by a fixed schedule, or None after its last; jitter of 20 % keeps herds apart."""
     if attempt > len(schedule):

@@ -9,6 +9,8 @@ A dependency is at fault (transient)  again after a backoff, or after what the  
                                       other side asked for; used up: ``failed``   the traceback
                                       with the last error's own code
 A defect of ours                      as transient, code ``internal_error``       as above
+The storage is away (outage)          again after a backoff, as if not tried;     when used up
+                                      after ``patience`` seconds as transient
 The hard time limit killed it         as transient, code ``time_limit``           as above, no traceback
 Its process died without a word       again at once; used up:                     when used up
                                       ``attempts_exhausted``
@@ -18,20 +20,22 @@ Its claim was lost, or it was         nothing: it is somebody else's            
 canceled
 ====================================  ==========================================  ================
 
-An attempt is a claim of a stage; ``max_attempts`` covers all rows above but the last three.
+An attempt is a claim of a stage; ``max_attempts`` covers all rows above but those that say "as if not tried" or
+"nothing".
 """
 
 import random
 from dataclasses import dataclass
 
-from pixmill_shared.domain.backoff import exponential
+from pixmill_shared.domain.backoff import exponential, while_away
 
 
 @dataclass(frozen=True)
 class Again:
-    """The stage runs again after ``delay`` seconds."""
+    """The stage runs again after ``delay`` seconds. ``counted``: what failed was an attempt."""
 
     delay: float
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,24 @@ class Fail:
 
 
 def after_failure(
-    *, transient: bool, attempts: int, max_attempts: int, retry_after: float | None, rng: random.Random
+    *,
+    transient: bool,
+    attempts: int,
+    max_attempts: int,
+    retry_after: float | None,
+    rng: random.Random,
+    outage: bool = False,
+    age: float = 0.0,
+    patience: float = 0.0,
 ) -> Again | Fail:
-    """What follows the ``attempts``-th try (from 1), which failed and said so; ``retry_after`` in seconds."""
+    """What follows the ``attempts``-th try (from 1), which failed and said so; ``retry_after`` in seconds.
+
+    ``age``: seconds since the job was first claimed; an ``outage`` is waited for until they are ``patience``.
+    """
     if not transient:
         return Fail(buried=False)
+    if outage and age < patience:
+        return Again(while_away(age, rng), counted=False)
     if attempts >= max_attempts:
         return Fail(buried=True)
     return Again(exponential(attempts, retry_after, rng))

@@ -40,7 +40,7 @@ def run_stage(runtime: Runtime, job_id: str, stage: Stage, task: TaskName, body:
     if failure is None:
         return
     with runtime.database.session_scope() as session:
-        outcome = record_failure(session, job, task, failure, max_attempts=runtime.work.max_attempts)
+        outcome = record_failure(session, job, task, failure, settings=runtime.work)
     log.warning("stage failed", stage=stage, code=failure.code, detail=failure.detail, outcome=outcome)
 
 

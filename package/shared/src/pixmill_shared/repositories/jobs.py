@@ -214,8 +214,9 @@ def advance(
 
 
 def retry(session: Session, job: ClaimedJob, delay: float, error: dict[str, Any], *, counted: bool = True) -> bool:
-    """End the claim and run the stage again after ``delay`` seconds, as if not tried unless ``counted``. False: the claim
-    was lost.
+    """End the claim and run the stage again after ``delay`` seconds; as if not tried, unless ``counted``.
+
+    False: the claim was lost.
     """
     return _ended(session, _RETRY.run(session, job.id, job.fence, delay, error, counted))
 

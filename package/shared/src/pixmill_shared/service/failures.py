@@ -13,24 +13,33 @@ from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.failures import error_document, storable
 from pixmill_shared.domain.jobs import STAGE_TASKS
 from pixmill_shared.domain.retries import Again, after_failure
-from pixmill_shared.errors import TransientError, WorkError
+from pixmill_shared.errors import OutageError, TransientError, WorkError
 from pixmill_shared.repositories import dead_letters, jobs
+from pixmill_shared.settings.work import WorkSettings
 
 _RNG: Final = random.SystemRandom()
 
 
 def record_failure(
-    session: Session, job: jobs.ClaimedJob, task: TaskName, error: WorkError, *, max_attempts: int
+    session: Session, job: jobs.ClaimedJob, task: TaskName, error: WorkError, *, settings: WorkSettings
 ) -> str:
     """End the claim. Returns what happened: ``retried``, ``failed``, or ``lost`` if someone else has the job now."""
     document = error_document(error.code, error.detail)
     transient = isinstance(error, TransientError)
     retry_after = error.retry_after if isinstance(error, TransientError) else None
     verdict = after_failure(
-        transient=transient, attempts=job.attempts, max_attempts=max_attempts, retry_after=retry_after, rng=_RNG
+        transient=transient,
+        attempts=job.attempts,
+        max_attempts=settings.max_attempts,
+        retry_after=retry_after,
+        rng=_RNG,
+        outage=isinstance(error, OutageError),
+        age=job.age,
+        patience=settings.outage_patience,
     )
     if isinstance(verdict, Again):
-        return "retried" if jobs.retry(session, job, verdict.delay, document) else "lost"
+        kept = jobs.retry(session, job, verdict.delay, document, counted=verdict.counted)
+        return "retried" if kept else "lost"
     if not jobs.fail(session, job.id, job.fence, document):
         return "lost"
     if verdict.buried:
@@ -46,7 +55,7 @@ def record_failure(
     return "failed"
 
 
-def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, max_attempts: int) -> str:
+def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, settings: WorkSettings) -> str:
     """Of a job whose process was killed at its hard limit, by the worker that had claimed it as ``holder``.
 
     The process did not heed the soft limit, so it hung, perhaps in this process only: tried again as what is transient.
@@ -56,7 +65,7 @@ def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, max_a
         return "lost"
     stage, job = held
     error = TransientError(ErrorCode.TIME_LIMIT, "The work was still going on at its time limit and was ended.")
-    return record_failure(session, job, STAGE_TASKS[stage], error, max_attempts=max_attempts)
+    return record_failure(session, job, STAGE_TASKS[stage], error, settings=settings)
 
 
 def _traceback_of(error: WorkError) -> str | None:

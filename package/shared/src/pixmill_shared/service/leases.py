@@ -163,8 +163,7 @@ class LeaseKeeper:
         with self._database.session_scope() as session:
             match loss:
                 case Loss.TIME_LIMIT if work.leases is JOBS:
-                    most = self._settings.max_attempts
-                    ended = record_time_limit(session, work.id, self._holder, max_attempts=most) != "lost"
+                    ended = record_time_limit(session, work.id, self._holder, settings=self._settings) != "lost"
                 case Loss.UNRECORDED:
                     # A moment, so that a database that refuses is not asked by everyone at once.
                     delay = _RNG.uniform(RETRY, 5 * RETRY)

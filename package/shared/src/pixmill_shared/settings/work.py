@@ -27,6 +27,12 @@ class WorkSettings(Settings):
         validation_alias="PIXMILL_MAX_ATTEMPTS",
         description="claims of a stage before it fails",
     )
+    outage_patience: float = Field(
+        default=3600,
+        ge=0,
+        validation_alias="PIXMILL_OUTAGE_PATIENCE",
+        description="seconds that a job waits for a storage that is away before its attempts count",
+    )
     window: int = Field(
         default=32,
         ge=1,

@@ -5,7 +5,7 @@ PixmillError
  |- WorkError
      |- PermanentError
      |   |- ObjectNotFound     there is no object under the key
-     |- TransientError
+     |- OutageError
          |- StorageUnavailable the store did not answer, refused, is full, or its bucket is missing; may pass
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.errors import PermanentError, PixmillError, TransientError
+from pixmill_shared.errors import OutageError, PermanentError, PixmillError
 
 
 class InvalidKey(PixmillError, ValueError):
@@ -29,7 +29,7 @@ class ObjectNotFound(PermanentError):
         super().__init__(ErrorCode.SOURCE_NOT_FOUND, "The stored bytes of the source are gone.")
 
 
-class StorageUnavailable(TransientError):
+class StorageUnavailable(OutageError):
     """The cause is chained; it may name buckets and hosts, so it is logged but never shown."""
 
     def __init__(self) -> None:
