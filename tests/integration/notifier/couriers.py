@@ -1,18 +1,22 @@
 """What tests of deliveries share: receivers that answer as told, jobs that have ended, and what is in the rows."""
 
 import base64
+import datetime
+import json
+import time
 import uuid
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from tests.integration.egress.servers import Conversation, Handler
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
-from pixmill_shared.database.models import DeadLetter, Delivery, DeliveryAttempt
+from pixmill_shared.database.models import DeadLetter, Delivery, DeliveryAttempt, Endpoint, EndpointSecret
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.repositories import jobs
+from pixmill_shared.service.sealing import Sealer
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the whole instance!!").decode()
 KEYS = ("the key that signs URLs and seals secrets",)
@@ -23,6 +27,16 @@ def answering(status: str, *headers: str, body: bytes = b"") -> Handler:
 
     def handler(conversation: Conversation) -> None:
         conversation.send(head.encode() + b"\r\n\r\n" + body)
+
+    return handler
+
+
+def in_turn(*handlers: Handler) -> Handler:
+    """Each answers once; the last one for ever."""
+    left = list(handlers)
+
+    def handler(conversation: Conversation) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(conversation)
 
     return handler
 
@@ -53,16 +67,17 @@ def output(position: int) -> dict[str, Any]:
 
 def finished_job(
     database: Database,
-    url: str,
+    url: str | None,
     *,
     outputs: int = 1,
     error: dict[str, Any] | None = None,
     metadata: dict[str, Any] | None = None,
     api_key_id: uuid.UUID | None = None,
+    project: str = "default",
 ) -> tuple[uuid.UUID, uuid.UUID]:
-    """The ids of a job that has ended, and of the delivery that tells of it."""
+    """The ids of a job that has ended, and of the first delivery that tells of it."""
     new = jobs.NewJob(
-        project="default",
+        project=project,
         stage=Stage.RENDER,
         queue=QueueName.IMAGING,
         priority=1,
@@ -81,8 +96,46 @@ def finished_job(
             assert jobs.complete(session, job, found={}, sha256="abc", made=made) is not None
         else:
             assert jobs.fail(session, job_id, job.fence, error)
-        delivery_id = session.scalars(select(Delivery.id).where(Delivery.job_id == job_id)).one()
+        delivery_id = session.scalars(
+            select(Delivery.id).where(Delivery.job_id == job_id).order_by(Delivery.id)
+        ).first()
     return job_id, delivery_id
+
+
+def endpoint(
+    database: Database,
+    url: str,
+    *,
+    events: tuple[str, ...] = (),
+    secrets: tuple[str, ...] = (SECRET,),
+    headers: dict[str, str] | None = None,
+    project: str = "default",
+) -> uuid.UUID:
+    """``secrets``: the oldest first; all but the last one expire in an hour."""
+    sealer, made = Sealer(KEYS), new_id()
+    with database.session_scope() as session:
+        sealed = sealer.seal(json.dumps(headers)) if headers is not None else None
+        session.add(Endpoint(id=made, project=project, url=url, events=list(events), headers=sealed))
+        session.flush()
+        for number, secret in enumerate(secrets, start=1):
+            row = EndpointSecret(id=new_id(), endpoint_id=made, secret=sealer.seal(secret))
+            if number < len(secrets):
+                row.expires_at = func.now() + datetime.timedelta(hours=1)
+            session.add(row)
+            session.flush()
+            time.sleep(0.002)  # ids sort by the millisecond
+    return made
+
+
+def endpoint_row(database: Database, endpoint_id: uuid.UUID) -> Endpoint:
+    with database.session_scope() as session:
+        return session.get_one(Endpoint, endpoint_id)
+
+
+def deliveries_to(database: Database, endpoint_id: uuid.UUID | None) -> list[Delivery]:
+    query = select(Delivery).where(Delivery.endpoint_id == endpoint_id).order_by(Delivery.id)
+    with database.session_scope() as session:
+        return list(session.scalars(query))
 
 
 def row_of(database: Database, delivery_id: uuid.UUID) -> Delivery:

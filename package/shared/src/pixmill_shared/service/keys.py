@@ -1,6 +1,5 @@
 """API keys: made here, checked here. A token is shown once; the database keeps its hash."""
 
-import base64
 import hashlib
 import hmac
 import secrets
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.database.models import ApiKey
 from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.webhook_secrets import new_secret
 from pixmill_shared.repositories import api_keys
 from pixmill_shared.service.sealing import Sealer
 
@@ -29,7 +29,7 @@ def create_key(session: Session, sealer: Sealer, *, project: str, name: str) -> 
     """A key of ``project`` with a webhook secret of its own."""
     prefix = secrets.token_hex(_PREFIX_LENGTH // 2)
     token = f"{TOKEN_START}{prefix}{secrets.token_urlsafe(32)}"
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+    secret = new_secret()
     key = ApiKey(
         id=new_id(),
         project=project,

@@ -1,10 +1,8 @@
 """Keys that sign and encrypt."""
 
-import base64
-import binascii
-
 from pydantic import Field, SecretStr, field_validator
 
+from pixmill_shared.domain.webhook_secrets import is_secret
 from pixmill_shared.settings.base import Settings, refuse_placeholder
 
 _KEY_HINT = "Set it to the output of: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
@@ -57,10 +55,6 @@ class WebhookSecretSettings(Settings):
     @classmethod
     def _well_formed(cls, value: SecretStr) -> SecretStr:
         text = refuse_placeholder(value.get_secret_value(), "PIXMILL_WEBHOOK_SECRET", _WEBHOOK_HINT)
-        try:
-            size = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
-        except binascii.Error:
-            size = 0
-        if not text.startswith("whsec_") or not 24 <= size <= 64:
+        if not is_secret(text):
             raise ValueError(f"is not whsec_ followed by 24 to 64 bytes in base64. {_WEBHOOK_HINT}")
         return value
