@@ -14,6 +14,7 @@ from tests.integration.notifier.couriers import (
     attempts_of,
     endpoint,
     finished_job,
+    in_turn,
     make_due,
     row_of,
     wait_of,
