@@ -161,7 +161,7 @@ def test_message_that_was_sent_is_not_sent_again_by_a_doubled_task(watch: Watch,
 
 def test_receiver_of_json_verifies_the_signature(watch: Watch, serve: Callable[..., Server]) -> None:
     server = serve(answer(204))
-    channel = WebhookChannel(receiver(server), partial(signed_headers, SECRET))
+    channel = WebhookChannel(receiver(server), partial(signed_headers, (SECRET,)))
     alarmed(watch, "webhook")
     message = sent(watch, messenger(watch, webhook=channel), "webhook")
     assert message.status == "completed"
@@ -372,7 +372,7 @@ def test_no_secret_is_in_a_row_a_log_line_or_an_error(
     with_ = messenger(
         watch,
         slack=slack(server),
-        webhook=WebhookChannel(receiver(server), partial(signed_headers, SECRET)),
+        webhook=WebhookChannel(receiver(server), partial(signed_headers, (SECRET,))),
         email=email(mailbox, authority, password="hunter2wrong"),
     )
     with caplog.at_level(logging.DEBUG):
