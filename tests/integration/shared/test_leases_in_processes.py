@@ -235,5 +235,3 @@ def _read_only(crew: Crew, name: str, state: str) -> None:
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
-
-
