@@ -2,11 +2,14 @@
 
 kombu parses what it popped as it comes: an item that is not JSON, lacks a field or has bad base64 in it raises out of
 the worker's event loop, and the next worker takes the next one.
+
+Nor does a Redis that stands still for a while leave a worker idle for good.
 """
 
 from typing import Any, Final
 
-from kombu.transport.redis import Channel, Transport
+from kombu.transport import virtual
+from kombu.transport.redis import Channel, QoS, Transport
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
@@ -20,8 +23,34 @@ MOST_KEPT: Final = 10_000
 """Items of the poison list; beyond it the oldest go."""
 
 
+class GuardedQoS(QoS):
+    """A message that could not be acknowledged takes no place among those that a worker may hold.
+
+    kombu would keep it there, and Celery swallows the error. Where the connection lives on, because Redis only stood
+    still for longer than the time-out of a socket, nothing else takes it away: as many of them as the worker may hold,
+    and it never asks for a message again. Redis brings this one back after the visibility timeout; its row is not to be
+    had then.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        try:
+            super().ack(delivery_tag)
+        except BaseException:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        try:
+            super().reject(delivery_tag, requeue=requeue)
+        except BaseException:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+
 class GuardedChannel(Channel):
     """Lets messages through and sets the rest aside, on the list POISON, from which workers record it."""
+
+    QoS = GuardedQoS
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         client = super()._create_client(asynchronous)  # type: ignore[misc]

@@ -1,0 +1,33 @@
+"""Redis stands still for longer than a socket waits, and goes on: so does a worker that could not acknowledge then."""
+
+import pytest
+from kombu import Connection, Consumer, Queue
+from redis.exceptions import TimeoutError as NoAnswer
+from tests.integration.shared.processes import frozen
+from tests.servers import Servers
+
+from pixmill_shared.plumbing.redis_guard import GuardedTransport
+
+QUEUE = Queue("stands-still")
+
+
+@pytest.mark.parametrize("answer", ["ack", "reject"])
+def test_message_that_could_not_be_answered_takes_no_place(servers: Servers, redis_url: str, answer: str) -> None:
+    taken = []
+    options = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+    with Connection(redis_url, transport=GuardedTransport, transport_options=options) as connection:
+        channel = connection.channel()
+        QUEUE(channel).declare()
+        # As many as the worker may hold, and one.
+        for number in range(3):
+            connection.Producer(channel).publish({"number": number}, routing_key=QUEUE.name, serializer="json")
+        consumer = Consumer(channel, [QUEUE], on_message=taken.append, prefetch_count=2)
+        with consumer:
+            while len(taken) < 2:
+                connection.drain_events(timeout=10)
+            with frozen(servers.stack.pids()["redis"]):
+                for message in list(taken):
+                    with pytest.raises(NoAnswer):
+                        getattr(message, answer)()
+            connection.drain_events(timeout=10)
+    assert [message.payload["number"] for message in taken] == [0, 1, 2]
