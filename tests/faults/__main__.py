@@ -9,7 +9,6 @@ import logging
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def main() -> int:
     print(f"seed {options.seed}", flush=True)
     # What the sweep says of itself is not the table.
     logging.disable(logging.INFO)
-    table, begun = Table(), time.monotonic()
+    table = Table()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         # Servers of a stack that root starts run as somebody else.
@@ -43,10 +42,7 @@ def main() -> int:
         with running_s3(directory / "s3") as s3:
             _run(table, options, {**FAULTS, **LONGER}, directory / "short", s3, {})
             _run(table, options, AS_INSTALLED, directory / "installed", s3, stack.AS_INSTALLED)
-    table.seconds = time.monotonic() - begun
     print(table.text())
-    if options.write:
-        table.write(sys.argv[1:], options.seed)
     return 1 if table.wrong else 0
 
 
@@ -69,6 +65,8 @@ def _run(
                 (outcome,) = play(running, {kind: moment}, options.jobs, moment.dice)
                 table.add(outcome)
                 print(table.line(outcome, moment), flush=True)
+                if options.write:  # each time: a run that is stopped has told what it saw
+                    table.write(sys.argv[1:], options.seed)
                 if options.log:
                     options.log.write_text(running.log.getvalue())
 

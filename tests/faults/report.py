@@ -2,6 +2,7 @@
 
 import datetime
 import statistics
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,7 @@ class Table:
     """Outcomes of rounds; one line for each fault."""
 
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
-    seconds: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
 
     def add(self, outcome: Outcome) -> None:
         self.outcomes.setdefault(outcome.name, []).append(outcome)
@@ -46,7 +47,9 @@ class Table:
         jobs = [one.findings for rounds in self.outcomes.values() for one in rounds]
         lost, doubled = sum(len(one.lost) for one in jobs), sum(len(one.doubled) for one in jobs)
         total = f"{sum(one.jobs for one in jobs)} jobs, {lost} lost, {doubled} doubled"
-        return "\n".join([*lines, "", f"Together: {total}, in {self.seconds:.0f} s.", *self.wrong[:40]])
+        return "\n".join(
+            [*lines, "", f"Together: {total}, in {time.monotonic() - self.begun:.0f} s.", *self.wrong[:40]]
+        )
 
     def write(self, arguments: list[str], seed: int) -> None:
         """Into the document, between its two marks."""
