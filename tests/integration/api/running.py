@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psycopg2
 
-TABLES = ("uploads", "jobs", "outputs", "job_events", "deliveries", "idempotency_records")
+TABLES = ("uploads", "jobs", "outputs", "job_events", "endpoints", "deliveries", "idempotency_records")
 
 
 def free_port() -> int:

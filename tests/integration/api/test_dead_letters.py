@@ -108,8 +108,9 @@ def test_replayed_delivery_is_of_the_same_event(api: Api) -> None:
     answer = api.client.post(f"{PATH}/{letter}/replay")
     delivery = answer.json()
     assert (answer.status_code, delivery["event_id"], delivery["status"]) == (202, event, "queued")
-    assert answer.headers["Location"] == f"{api.url}{PATH}/{letter}"
-    again = api.client.get(answer.headers["Location"]).json()
+    assert answer.headers["Location"] == f"{api.url}/api/v1/deliveries/{delivery['delivery_id']}"
+    assert api.client.get(answer.headers["Location"]).json() == delivery
+    again = api.client.get(f"{PATH}/{letter}").json()
     assert (again["kind"], again["replayed_as"], again["urls"]["job"]) == ("delivery", delivery["delivery_id"], None)
     assert api.query("SELECT count(*), count(DISTINCT event_id) FROM deliveries") == [(2, 1)]
 

@@ -44,7 +44,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
         *(DestinationSettings, SourceSettings),
-        "PIXMILL_MAX_SOURCE_BYTES",
+        *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
     ),
     "dispatcher": _DISPATCHING,
     "imaging": (*_CLAIMING, StorageSettings, DestinationSettings, ImagingSettings, "PIXMILL_IMAGING_CONCURRENCY"),
@@ -93,7 +93,7 @@ def test_all_processes_of_pixmill_are_in_the_table() -> None:
 
 def test_what_the_api_checks_at_its_start_is_what_the_table_says() -> None:
     listed = {item for item in READS["api"] if not isinstance(item, str)}
-    # Of the egress settings it reads one limit, by name in the table.
+    # Of the egress settings it reads two, by name in the table.
     assert listed | {ListenSettings, EgressSettings} == set(USED) | {RuntimeSettings}
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pixmill_api import openapi, problems
 from pixmill_api.auth import Context
 from pixmill_api.middleware import RequestContext
-from pixmill_api.routes import dead_letters, docs, files, health, jobs, process, uploads
+from pixmill_api.routes import dead_letters, deliveries, docs, endpoints, files, health, jobs, process, uploads
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.settings import ApiSettings, refuse_exposure
 from pixmill_shared.observability.health import Readiness
@@ -23,12 +23,13 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     """Raises ConfigurationError if a setting is missing or unsafe. ``runtime``: the process' own if not given."""
     settings = ApiSettings.load()
     refuse_exposure(settings, ListenSettings.load())
-    runtime = runtime or start_runtime(threads=settings.threads)
+    runtime, egress = runtime or start_runtime(threads=settings.threads), EgressSettings.load()
     context = Context(
         runtime=runtime,
         settings=settings,
         public_url=PublicSettings.load().base,
-        max_source_bytes=EgressSettings.load().max_source_bytes,
+        max_source_bytes=egress.max_source_bytes,
+        egress_allow=egress.allow_list(),
         readiness=Readiness(health.checks_of(runtime)),
         backlog=Backlog(settings.max_backlog),
     )
@@ -44,7 +45,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     app.state.context = context
     problems.install(app)
     openapi.install(app)
-    for module in (uploads, process, jobs, dead_letters, files, health, docs):
+    for module in (uploads, process, jobs, endpoints, deliveries, dead_letters, files, health, docs):
         app.include_router(module.router)
 
     app.add_middleware(RequestContext)

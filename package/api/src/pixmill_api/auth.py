@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pixmill_api.errors import NotAuthenticated
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.settings import ApiSettings
+from pixmill_shared.domain.addresses import AllowList
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.keys import check_key
@@ -21,12 +22,15 @@ DEFAULT_PROJECT: Final = "default"
 
 @dataclass(frozen=True)
 class Context:
-    """``public_url`` without a slash at its end; ``max_source_bytes`` limits uploads as it limits fetches."""
+    """``public_url`` without a slash at its end; ``max_source_bytes`` limits uploads as it limits fetches, and
+    ``egress_allow`` says which addresses webhooks may go to besides public ones.
+    """
 
     runtime: Runtime
     settings: ApiSettings
     public_url: str
     max_source_bytes: int
+    egress_allow: AllowList
     readiness: Readiness
     backlog: Backlog
 

@@ -45,18 +45,6 @@ class DeadLetterList(BaseModel):
     has_more: bool
 
 
-class RepeatedDelivery(BaseModel):
-    """One event for one receiver, once more: the receiver sees the event's id as before."""
-
-    delivery_id: uuid.UUID
-    status: str
-    event_id: uuid.UUID
-    job_id: uuid.UUID
-    replay_of: uuid.UUID | None
-    created_at: datetime.datetime
-    urls: dict[str, str]
-
-
 class Replay(BaseModel):
     dead_letter_id: uuid.UUID
     kind: Kind

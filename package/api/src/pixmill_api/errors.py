@@ -9,6 +9,7 @@ RequestError
  |- LinkRefused          a signed URL that is tampered with or has expired
  |- NotFound             there is no such thing, or it is another project's
  |- Conflict             not in the state that the thing is in
+ |- TooMany              there are as many as there may be
  |- KeyMalformed         an Idempotency-Key that is none
  |- KeyReused            an Idempotency-Key that another request was answered under
  |- TryLater             nothing is wrong with the request; ``retry_after`` seconds later it may be taken
@@ -67,6 +68,10 @@ class NotFound(RequestError):
 
 
 class Conflict(RequestError):
+    pass
+
+
+class TooMany(RequestError):
     pass
 
 

@@ -24,6 +24,7 @@ from pixmill_api.openapi import KEY_HEADER, REPLAYED_HEADER
 from pixmill_shared.database.engine import Database
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import idempotency
+from pixmill_shared.service.sealing import Sealer
 
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _KEPT_HEADERS: Final = ("Location", "Retry-After")
@@ -34,13 +35,16 @@ Make = Callable[[Session], Response]
 
 @dataclass(frozen=True)
 class Once:
-    """How this request makes something. ``target``: its method and path; ``keep``: seconds that an answer is kept."""
+    """How this request makes something. ``target``: its method and path; ``keep``: seconds that an answer is kept;
+    ``sealer``: for answers that tell a secret, which are kept encrypted.
+    """
 
     database: Database
     project: str
     target: str
     key: str | None
     keep: float
+    sealer: Sealer | None = None
 
     async def answer(self, content: object, make: Make) -> Response:
         """``content``: what the body says, as JSON; two requests are the same if it and the target are.
@@ -63,15 +67,19 @@ class Once:
         if known is not None and known.request_sha256 != request:
             raise KeyReused
         if known is not None:
-            return Response(known.body, known.status, {**known.headers, REPLAYED_HEADER: "true"}, JSON)
+            body = self.sealer.unseal(known.body).encode() if self.sealer else known.body
+            return Response(body, known.status, {**known.headers, REPLAYED_HEADER: "true"}, JSON)
         response = make(session)
-        if not idempotency.record(session, self.project, key, _recorded(request, response), self.keep):
+        body = bytes(response.body)
+        kept = self.sealer.seal(body.decode()) if self.sealer else body
+        if not idempotency.record(session, self.project, key, _recorded(request, response, kept), self.keep):
             raise KeyInFlight
         return response
 
 
-def once_per_key(request: Request, context: Context, caller: Caller) -> Once:
-    """For every route that makes something; ``openapi.KEYED`` is for its document. Raises KeyMalformed.
+def once_per_key(request: Request, context: Context, caller: Caller, *, secret: bool = False) -> Once:
+    """For every route that makes something; ``openapi.KEYED`` is for its document. ``secret``: the answer tells one.
+    Raises KeyMalformed.
 
     No dependency of FastAPI: to resolve one more costs a tenth of a millisecond, and most requests have no key.
     """
@@ -87,6 +95,7 @@ def once_per_key(request: Request, context: Context, caller: Caller) -> Once:
         target=f"{request.method} {request.scope['path']}?{query}",
         key=keys[0] if keys else None,
         keep=context.settings.idempotency_ttl,
+        sealer=context.runtime.sealer if secret else None,
     )
 
 
@@ -101,6 +110,6 @@ def _fingerprint(target: str, content: object) -> bytes:
     return hashlib.sha256(f"{target}\n{canonical}".encode()).digest()
 
 
-def _recorded(request: bytes, response: Response) -> idempotency.Recorded:
+def _recorded(request: bytes, response: Response, body: bytes) -> idempotency.Recorded:
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-    return idempotency.Recorded(request, response.status_code, headers, bytes(response.body))
+    return idempotency.Recorded(request, response.status_code, headers, body)

@@ -7,16 +7,21 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from pixmill_api import dead_letter_schemas, schemas
+from pixmill_api import dead_letter_schemas, schemas, webhook_schemas
 from pixmill_api.domain.media_types import FORM, JSON, UNKNOWN
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.domain.recipe import FILTERS
 
 _REF: Final = "#/components/schemas/{model}"
-_MODELS: Final = (schemas.JobRequest, schemas.ProcessRequest, schemas.ProcessForm, schemas.JobList)
+_MODELS: Final = (
+    *(schemas.JobRequest, schemas.ProcessRequest, schemas.ProcessForm, schemas.JobList),
+    *(webhook_schemas.EndpointRequest, webhook_schemas.EndpointChange, webhook_schemas.RotateRequest),
+)
 _ANSWERS: Final = (
     *(schemas.UploadDocument, schemas.JobDocument, schemas.Problem),
-    *(dead_letter_schemas.DeadLetterList, dead_letter_schemas.RepeatedDelivery, dead_letter_schemas.Replays),
+    *(dead_letter_schemas.DeadLetterList, dead_letter_schemas.Replays),
+    *(webhook_schemas.CreatedEndpoint, webhook_schemas.EndpointList, webhook_schemas.RotatedSecret),
+    *(webhook_schemas.DeliveryList, webhook_schemas.Recovered),
 )
 _BINARY: Final = {"type": "string", "format": "binary"}
 _MEANINGS: Final = {
@@ -75,6 +80,9 @@ PROCESS_BODY: Final = {
     "content": {JSON: {"schema": _ref(schemas.ProcessRequest)}, FORM: _form(_FORM_FIELDS)},
 }
 JOB_BODY: Final = {"required": True, "content": {JSON: {"schema": _ref(schemas.JobRequest)}}}
+ENDPOINT_BODY: Final = {"required": True, "content": {JSON: {"schema": _ref(webhook_schemas.EndpointRequest)}}}
+CHANGE_BODY: Final = {"required": True, "content": {JSON: {"schema": _ref(webhook_schemas.EndpointChange)}}}
+ROTATE_BODY: Final = {"required": False, "content": {JSON: {"schema": _ref(webhook_schemas.RotateRequest)}}}
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
 KEYED: Final[dict[str, Any]] = {

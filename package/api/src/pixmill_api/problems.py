@@ -62,6 +62,7 @@ _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.LinkRefused: Kind(403, ProblemCode.FORBIDDEN, "The link does not open this file"),
     errors.NotFound: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
     errors.Conflict: Kind(409, ProblemCode.CONFLICT, "It is too late for that"),
+    errors.TooMany: Kind(409, ProblemCode.CONFLICT, "There are too many already"),
     errors.KeyInFlight: Kind(409, ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT, "The same request is still running"),
     errors.BodyTooLarge: Kind(413, ErrorCode.TOO_LARGE, "The body has too many bytes"),
     errors.MediaTypeRefused: Kind(415, ProblemCode.UNSUPPORTED_MEDIA_TYPE, "The content type is not taken here"),

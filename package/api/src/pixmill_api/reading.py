@@ -45,23 +45,40 @@ def read_short(model: type[Short], document: object) -> tuple[Short, Recipe]:
 _SHORT_KEYS: Final = ("width", "height", "filter")
 
 
-def _read(model: type[Body], document: object, recipe_of: Callable[[dict[str, Any]], Recipe]) -> tuple[Body, Recipe]:
+def read_body(model: type[Body], document: object) -> Body:
+    """Any body that has no recipe in it. Raises InvalidRequest."""
+    body, wrong = _checked(model, _object(document))
+    if body is None:
+        raise InvalidRequest(wrong)
+    return body
+
+
+def _object(document: object) -> dict[str, Any]:
     wrong = unstorable(document)
     if wrong:
         raise InvalidRequest(wrong)
     if not isinstance(document, dict):
         raise InvalidRequest([JsonError("", "must be an object")])
+    return document
+
+
+def _checked(model: type[Body], document: dict[str, Any]) -> tuple[Body | None, list[JsonError]]:
     try:
-        body = model.model_validate(document)
+        return model.model_validate(document), []
     except ValidationError as error:
-        wrong = [_json_error(found) for found in error.errors(include_url=False, include_context=False)]
+        return None, [_json_error(found) for found in error.errors(include_url=False, include_context=False)]
+
+
+def _read(model: type[Body], given: object, recipe_of: Callable[[dict[str, Any]], Recipe]) -> tuple[Body, Recipe]:
+    document = _object(given)
+    body, wrong = _checked(model, document)
     try:
         recipe = recipe_of(document)
     except RecipeError as error:
         wrong += error.errors
     except KeyError:  # no recipe in it, which the model has noted
         raise InvalidRequest(wrong) from None
-    if wrong:
+    if body is None or wrong:
         raise InvalidRequest(wrong)
     return body, recipe
 

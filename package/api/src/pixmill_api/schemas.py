@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEYS, wrong_metadata
+from pixmill_api.webhook_schemas import ReceiverUrl
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.domain.jobs import JobStatus, Stage
@@ -99,7 +100,7 @@ class Options(_Body):
     run_at: Moment | None = Field(
         default=None, description="not to be started before; a time that is over already means at once"
     )
-    webhook_url: WebUrl | None = Field(default=None, description="is told when the job has ended, signed")
+    webhook_url: ReceiverUrl | None = Field(default=None, description="is told when the job has ended, signed")
     metadata: Metadata | None = None
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
 from pixmill_api.auth import Asking, Shared
-from pixmill_api.dead_letter_schemas import DeadLetterDocument, DeadLetterList, RepeatedDelivery, Replays
+from pixmill_api.dead_letter_schemas import DeadLetterDocument, DeadLetterList, Replays
 from pixmill_api.domain.documents import is_storable
 from pixmill_api.domain.ids import parse_cursor, parse_id
 from pixmill_api.errors import InvalidRequest, NotFound
@@ -21,6 +21,7 @@ from pixmill_api.routes.submitting import request_id_of
 from pixmill_api.schemas import JobDocument
 from pixmill_api.service import dead_letter_documents
 from pixmill_api.service.dead_letter_documents import projects_of
+from pixmill_api.webhook_schemas import DeliveryDocument
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.repositories.dead_letters import Letters
 from pixmill_shared.service.replay import MOST, REPLAYABLE
@@ -69,7 +70,7 @@ async def get_dead_letter(dead_letter_id: str, context: Shared, caller: Asking) 
     status_code=202,
     summary="Send a dead letter again",
     responses={
-        **success(202, JobDocument, RepeatedDelivery),
+        **success(202, JobDocument, DeliveryDocument),
         **problems_of(400, 401, 404, 409, 422, 429, 503),
     },
     openapi_extra=KEYED,

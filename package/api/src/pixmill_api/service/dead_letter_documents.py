@@ -3,7 +3,6 @@
 A key sees those of its project. What came from the broker belongs to nobody: it is shown where keys are off.
 """
 
-import datetime
 import uuid
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import Conflict, NotFound
+from pixmill_api.service.delivery_documents import shown_delivery, utc
 from pixmill_api.service.job_documents import found_job, shown_job
 from pixmill_shared.database.models import ApiKey, DeadLetter, Delivery
 from pixmill_shared.errors import ReplayRefused
@@ -57,7 +57,8 @@ def replay_letter(
     if made is None:
         raise _not_found()
     if made.kind == "delivery":
-        return _delivery(context, session.get_one(Delivery, made.id)), _url(context, letter_id)
+        delivery = shown_delivery(context, session, session.get_one(Delivery, made.id))
+        return delivery, delivery["urls"]["self"]
     context.backlog.admit(session)
     document = shown_job(context, session, found_job(session, caller, made.id))
     return document, document["urls"]["self"]
@@ -89,8 +90,8 @@ def _document(context: Context, letter: DeadLetter) -> dict[str, Any]:
         "error": {key: letter.error.get(key) for key in ("code", "title", "detail", "retryable")},
         "attempts": letter.attempts,
         "traceback": None,
-        "created_at": _utc(letter.created_at),
-        "replayed_at": _utc(letter.replayed_at),
+        "created_at": utc(letter.created_at),
+        "replayed_at": utc(letter.replayed_at),
         "replayed_by": letter.replayed_by,
         "replayed_as": str(letter.replayed_as) if letter.replayed_as else None,
         "urls": {
@@ -98,18 +99,6 @@ def _document(context: Context, letter: DeadLetter) -> dict[str, Any]:
             "replay": f"{url}/replay" if kind and letter.replayed_at is None else None,
             "job": f"{context.public_url}/api/v1/jobs/{job}" if job else None,
         },
-    }
-
-
-def _delivery(context: Context, delivery: Delivery) -> dict[str, Any]:
-    return {
-        "delivery_id": str(delivery.id),
-        "status": delivery.status,
-        "event_id": str(delivery.event_id),
-        "job_id": str(delivery.job_id),
-        "replay_of": str(delivery.replay_of) if delivery.replay_of else None,
-        "created_at": _utc(delivery.created_at),
-        "urls": {"job": f"{context.public_url}/api/v1/jobs/{delivery.job_id}"},
     }
 
 
@@ -123,7 +112,3 @@ def _url(context: Context, letter_id: uuid.UUID) -> str:
 
 def _not_found() -> NotFound:
     return NotFound("There is no such dead letter.")
-
-
-def _utc(moment: datetime.datetime | None) -> str | None:
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

@@ -9,7 +9,7 @@ from pixmill_shared.domain.addresses import AllowList, IPAddress, is_public, lit
 from pixmill_shared.egress.deadline import Deadline
 from pixmill_shared.egress.errors import ForbiddenAddress
 from pixmill_shared.egress.resolver import Resolver, resolve
-from pixmill_shared.egress.urls import port_of
+from pixmill_shared.egress.urls import parse_url, port_of
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,17 @@ class Guard:
 
     def _may_reach(self, address: IPAddress, port: int) -> bool:
         return is_public(address) or self.allow.permits_address(address, port)
+
+
+def forbidden_literal(text: str, allow: AllowList) -> str | None:
+    """Why a URL whose host is an address, not a name, will never be connected to; names are judged when they resolve.
+
+    Raises InvalidUrl.
+    """
+    url = parse_url(text)
+    address, port = literal_address(url.host), port_of(url)
+    if address is None or allow.permits_host(url.host, port):
+        return None
+    if is_public(address) or allow.permits_address(address, port):
+        return None
+    return f"{url.host} is an address that pixmill may not reach."

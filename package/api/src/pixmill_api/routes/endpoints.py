@@ -1,0 +1,169 @@
+"""Endpoints: receivers of webhooks, their secrets, and what is sent to them by hand."""
+
+import uuid
+from typing import Annotated, Any, Final
+
+from fastapi import Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime
+from sqlalchemy.orm import Session
+from starlette.responses import JSONResponse, Response
+
+from pixmill_api.auth import Asking, Shared
+from pixmill_api.bodies import read_json
+from pixmill_api.domain.ids import parse_cursor, parse_id
+from pixmill_api.errors import InvalidRequest, NotFound
+from pixmill_api.idempotency import created, once_per_key
+from pixmill_api.openapi import CHANGE_BODY, ENDPOINT_BODY, KEYED, ROTATE_BODY, problems_of, success
+from pixmill_api.reading import read_body
+from pixmill_api.routes import router as make_router
+from pixmill_api.service import endpoints
+from pixmill_api.webhook_schemas import (
+    CreatedEndpoint,
+    DeliveryDocument,
+    EndpointChange,
+    EndpointDocument,
+    EndpointList,
+    EndpointRequest,
+    Recovered,
+    RotatedSecret,
+    RotateRequest,
+)
+from pixmill_shared.domain.json_reader import JsonError
+
+router = make_router("endpoints")
+
+_NOT_KEPT: Final = {"Cache-Control": "no-store"}
+"""Of answers that tell a secret."""
+
+
+@router.get("", summary="List endpoints", responses={**success(200, EndpointList), **problems_of(401, 422, 503)})
+async def list_endpoints(
+    context: Shared,
+    caller: Asking,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")] = None,
+) -> JSONResponse:
+    """Newest first."""
+    before = parse_cursor(cursor) if cursor is not None else None
+    if cursor is not None and before is None:
+        raise InvalidRequest([JsonError("/query/cursor", "is not a cursor of ours")])
+    return JSONResponse(await run_in_threadpool(endpoints.list_endpoints, context, caller, limit=limit, before=before))
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Make an endpoint",
+    responses={**success(201, CreatedEndpoint), **problems_of(400, 401, 409, 413, 415, 422, 503)},
+    openapi_extra={"requestBody": ENDPOINT_BODY, **KEYED},
+)
+async def create_endpoint(request: Request, context: Shared, caller: Asking) -> Response:
+    """From now on it hears of every event of the project that it asks for. Its secret is in this answer only."""
+    once = once_per_key(request, context, caller, secret=True)
+    document = await read_json(request, context.settings.max_body_bytes)
+    body = read_body(EndpointRequest, document)
+
+    def answer(session: Session) -> Response:
+        made = endpoints.create(context, session, caller, body)
+        return created(201, made, {"Location": made["urls"]["self"], **_NOT_KEPT})
+
+    return await once.answer(document, answer)
+
+
+@router.get(
+    "/{endpoint_id}",
+    summary="Look at an endpoint",
+    responses={**success(200, EndpointDocument), **problems_of(401, 404, 503)},
+)
+async def get_endpoint(endpoint_id: str, context: Shared, caller: Asking) -> JSONResponse:
+    """Without its secrets, and without the values of its headers."""
+    return JSONResponse(await run_in_threadpool(endpoints.find_endpoint, context, caller, _id(endpoint_id)))
+
+
+@router.patch(
+    "/{endpoint_id}",
+    summary="Change an endpoint",
+    responses={**success(200, EndpointDocument), **problems_of(400, 401, 404, 413, 415, 422, 503)},
+    openapi_extra={"requestBody": CHANGE_BODY},
+)
+async def change_endpoint(request: Request, endpoint_id: str, context: Shared, caller: Asking) -> JSONResponse:
+    """What waits for its next try goes to the new URL. With `disabled: true` nothing is sent to it."""
+    found = _id(endpoint_id)
+    body = read_body(EndpointChange, await read_json(request, context.settings.max_body_bytes))
+    return JSONResponse(await run_in_threadpool(endpoints.change, context, caller, found, body))
+
+
+@router.delete(
+    "/{endpoint_id}", status_code=204, summary="Delete an endpoint", responses={**problems_of(401, 404, 503)}
+)
+async def delete_endpoint(endpoint_id: str, context: Shared, caller: Asking) -> Response:
+    """With the log of its deliveries. What was not sent yet is not sent any more."""
+    await run_in_threadpool(endpoints.delete, context, caller, _id(endpoint_id))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{endpoint_id}/rotate",
+    summary="Give an endpoint a new secret",
+    responses={**success(200, RotatedSecret), **problems_of(400, 401, 404, 409, 413, 415, 422, 503)},
+    openapi_extra={"requestBody": ROTATE_BODY, **KEYED},
+)
+async def rotate_secret(request: Request, endpoint_id: str, context: Shared, caller: Asking) -> Response:
+    """For a time webhooks carry two signatures, by the new secret and by the former one."""
+    once, found = once_per_key(request, context, caller, secret=True), _id(endpoint_id)
+    document = await _optional(request, context.settings.max_body_bytes)
+    body = read_body(RotateRequest, document)
+
+    def answer(session: Session) -> Response:
+        return created(200, endpoints.rotate(context, session, caller, found, body.secret), _NOT_KEPT)
+
+    return await once.answer(document, answer)
+
+
+@router.post(
+    "/{endpoint_id}/ping",
+    status_code=202,
+    summary="Send a ping",
+    responses={**success(202, DeliveryDocument), **problems_of(400, 401, 404, 409, 422, 503)},
+    openapi_extra=KEYED,
+)
+async def ping_endpoint(request: Request, endpoint_id: str, context: Shared, caller: Asking) -> Response:
+    """A webhook of the type `ping`, signed and tried again like any other; the answer is its delivery."""
+    once, found = once_per_key(request, context, caller), _id(endpoint_id)
+
+    def answer(session: Session) -> Response:
+        made = endpoints.ping(context, session, caller, found)
+        return created(202, made, {"Location": made["urls"]["self"], "Retry-After": "1"})
+
+    return await once.answer(None, answer)
+
+
+@router.post(
+    "/{endpoint_id}/recover",
+    status_code=202,
+    summary="Send again what failed",
+    responses={**success(202, Recovered), **problems_of(401, 404, 409, 422, 503)},
+)
+async def recover_endpoint(
+    endpoint_id: str,
+    context: Shared,
+    caller: Asking,
+    since: Annotated[AwareDatetime, Query(description="of the delivery, as RFC 3339 with a zone")],
+) -> JSONResponse:
+    """All that failed for good or was left out since then, each once, oldest first. While `has_more`, call again."""
+    return JSONResponse(await run_in_threadpool(endpoints.recover, context, caller, _id(endpoint_id), since), 202)
+
+
+async def _optional(request: Request, limit: int) -> Any:
+    """The body, or an empty object where there is none."""
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return {}
+    return await read_json(request, limit)
+
+
+def _id(text: str) -> uuid.UUID:
+    endpoint_id = parse_id(text)
+    if endpoint_id is None:
+        raise NotFound("There is no such endpoint.")
+    return endpoint_id
