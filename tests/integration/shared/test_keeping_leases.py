@@ -132,6 +132,19 @@ def test_result_that_could_not_be_recorded_counts_no_attempt_and_waits_a_moment(
     assert row(database, job).run_at is not None
 
 
+def test_what_the_database_refuses_for_longer_than_any_outage_costs_attempts(
+    database: Database, keepers: Keepers
+) -> None:
+    job = claimed(database, lease=60)
+    with database.session_scope() as session:
+        session.execute(text("UPDATE jobs SET started_at = started_at - interval '2 hours'"))
+    keeper = keepers(lease=60)
+    keeper.add("a", Work(JOBS, job.id))
+    keeper.lose("a", Loss.UNRECORDED)
+    eventually(lambda: expired(database) == 1, 20)
+    assert (row(database, job).status, row(database, job).attempts) == ("queued", 1)
+
+
 def test_what_was_killed_at_its_time_limit_is_tried_again_later_and_at_last_buried(
     database: Database, keepers: Keepers
 ) -> None:

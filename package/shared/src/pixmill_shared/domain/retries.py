@@ -14,7 +14,8 @@ The storage is away (outage)          again after a backoff, as if not tried;   
 The hard time limit killed it         as transient, code ``time_limit``           as above, no traceback
 Its process died without a word       again at once; used up:                     when used up
                                       ``attempts_exhausted``
-The database was away                 again after a moment, as if not tried       no
+The database did not take the result  again after a moment, as if not tried;      when used up
+                                      after ``patience`` as if it had died
 Its worker was shut down              again at once, as if not tried              no
 Its claim was lost, or it was         nothing: it is somebody else's              no
 canceled

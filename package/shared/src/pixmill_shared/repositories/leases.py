@@ -66,12 +66,13 @@ class Leases:
               SET status = 'queued', attempts = greatest(attempts - 1, 0), lease_until = NULL, claimed_by = NULL,
                   run_at = clock_timestamp() + make_interval(secs => $3),
                   turn = greatest(turn, (SELECT reached FROM lane))
-              WHERE id = $1 AND claimed_by = $2 AND status = 'processing' RETURNING id
+              WHERE id = $1 AND claimed_by = $2 AND status = 'processing'
+                AND ($4 IS NULL OR started_at > clock_timestamp() - make_interval(secs => $4)) RETURNING id
             ),
             {RELEASED if reserves else _NO_RESERVATIONS}
             SELECT id, (SELECT array_agg(key) FROM released) AS released, pg_notify('{WAKE_CHANNEL}', '') FROM job
             """,
-            *("uuid", "text", "double precision"),
+            *("uuid", "text", "double precision", "double precision"),
         )
         self._unpublish = Prepared(
             f"""
@@ -94,9 +95,20 @@ class Leases:
         """The claim is over, and its attempt counts: the dispatcher decides what follows. False: it was not there."""
         return bool(self._run_out.run(session, row_id, holder))
 
-    def hand_back(self, session: Session, row_id: uuid.UUID, holder: str, delay: float | None = None) -> bool:
-        """As if it had not been claimed: due at once, or after ``delay`` seconds. False: there was no claim."""
-        rows = self._hand_back.run(session, row_id, holder, delay)
+    def hand_back(
+        self,
+        session: Session,
+        row_id: uuid.UUID,
+        holder: str,
+        *,
+        delay: float | None = None,
+        younger: float | None = None,
+    ) -> bool:
+        """As if it had not been claimed: due at once, or after ``delay`` seconds.
+
+        False: there was no claim, or the row was first claimed more than ``younger`` seconds ago.
+        """
+        rows = self._hand_back.run(session, row_id, holder, delay, younger)
         if rows:
             reservations.wake(session, rows[0]["released"] or [])
         return bool(rows)

@@ -166,10 +166,14 @@ class LeaseKeeper:
                     ended = record_time_limit(session, work.id, self._holder, settings=self._settings) != "lost"
                 case Loss.UNRECORDED:
                     # A moment, so that a database that refuses is not asked by everyone at once.
-                    delay = _RNG.uniform(RETRY, 5 * RETRY)
-                    ended = work.leases.hand_back(session, work.id, self._holder, delay)
-                    # Or it was away at the claim itself.
-                    ended = ended or work.leases.unpublish(session, work.id)
+                    delay, patience = _RNG.uniform(RETRY, 5 * RETRY), self._settings.outage_patience
+                    ended = (
+                        work.leases.hand_back(session, work.id, self._holder, delay=delay, younger=patience)
+                        # Or it was away at the claim itself.
+                        or work.leases.unpublish(session, work.id)
+                        # What the database refuses for so long is no outage: it is this row, and its attempts count.
+                        or work.leases.run_out(session, work.id, self._holder)
+                    )
                 case Loss.SHUT_DOWN:
                     ended = work.leases.hand_back(session, work.id, self._holder)
                 case _:
