@@ -6,11 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
-from pixmill_shared.repositories import results
 from pixmill_shared.repositories.deliveries import ClaimedDelivery
+from pixmill_shared.repositories.results import EndedJob
 from pixmill_shared.service.outputs import describe_outputs
 from pixmill_shared.storage import ObjectStore
 
@@ -20,9 +19,11 @@ LARGEST_BODY: Final = 20_000
 """Bytes: what receivers of webhooks are asked to take."""
 
 
-def body_of(session: Session, delivery: ClaimedDelivery, store: ObjectStore, expires_at: datetime.datetime) -> bytes:
+def body_of(
+    delivery: ClaimedDelivery, job: EndedJob | None, store: ObjectStore, expires_at: datetime.datetime
+) -> bytes:
     """``{type, timestamp, data}``. Made at each try, so that its signed URLs are fresh and never kept in a row."""
-    data = _data_of(session, delivery, store, expires_at)
+    data = _data_of(delivery, job, store, expires_at)
     timestamp = delivery.happened_at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
     body = _encoded(delivery.event_type, timestamp, data)
     if len(body) > LARGEST_BODY:
@@ -49,15 +50,14 @@ def without_queries(text: str) -> str:
 
 
 def _data_of(
-    session: Session, delivery: ClaimedDelivery, store: ObjectStore, expires_at: datetime.datetime
+    delivery: ClaimedDelivery, job: EndedJob | None, store: ObjectStore, expires_at: datetime.datetime
 ) -> dict[str, Any]:
     if delivery.job_id is None:
         return delivery.data or {}
-    job = results.find_job(session, delivery.job_id)
     data: dict[str, Any] = {"job_id": str(delivery.job_id), "status": None, "sequence": delivery.sequence}
     if job is not None:
-        outputs = describe_outputs(results.outputs_of(session, job.id), store, expires_at)
-        data |= {"status": job.status, "outputs": outputs, "error": job.error, "metadata": job.job_metadata}
+        outputs = describe_outputs(job.outputs, store, expires_at)
+        data |= {"status": job.status, "outputs": outputs, "error": job.error, "metadata": job.metadata}
     return data
 
 

@@ -11,7 +11,7 @@ from pixmill_shared.storage import ObjectStore
 
 
 def describe_outputs(
-    rows: Iterable[Row[Output, Rendition]], store: ObjectStore, expires_at: datetime.datetime
+    rows: Iterable[Row[Output, Rendition] | tuple[Output, Rendition]], store: ObjectStore, expires_at: datetime.datetime
 ) -> list[dict[str, Any]]:
     """One document an output, each with a URL that a browser can open until ``expires_at``."""
     return [_describe(row[0], row[1], store, expires_at) for row in rows]
