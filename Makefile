@@ -16,7 +16,7 @@ ARGS ?=
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: bench-backlog bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
+.PHONY: bench-backlog bench-deliveries bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ lock: install ## renew requirements.lock and the images' locks (hashes, no addre
 
 bench-imaging: install ## engines compared: CPU an image, images a second, SSIM
 	$(BIN)/python -m bench.imaging $(ARGS)
+
+bench-deliveries: install ## webhooks: how many a second, CPU each, and what a dead receiver does to the others
+	$(BIN)/python -m bench.deliveries $(ARGS)
 
 bench-renditions: install ## a rendition that exists against one that is made: CPU a job
 	$(BIN)/python -m bench.renditions $(ARGS)
