@@ -15,6 +15,7 @@ from tests.integration.notifier.couriers import (
     endpoint,
     finished_job,
     in_turn,
+    letters,
     make_due,
     row_of,
     wait_of,
@@ -128,10 +129,13 @@ def test_receiver_that_is_dead_is_left_alone_and_what_waits_for_it_is_put_off_to
     courier: Courier, database: Database, receive: Receive
 ) -> None:
     dead, alive = receive(close), receive(answering("200 OK"))
+    waiting = [finished_job(database, dead.url())[1] for _ in range(4)]
     open_circuit(database, courier, dead.url())
     assert circuit(database) == [(5, 1, True)]
-    waiting = [finished_job(database, dead.url())[1] for _ in range(4)]
+    _, new = finished_job(database, dead.url())
+    assert row_of(database, new).run_at is not None, "published, only to be held back"
     _, other = finished_job(database, alive.url())
+    assert row_of(database, other).run_at is None
     deliver(waiting[0], courier)
     assert dead.accepts == 5, "a receiver that is left alone was asked"
     for each in waiting:
@@ -145,6 +149,23 @@ def test_receiver_that_is_dead_is_left_alone_and_what_waits_for_it_is_put_off_to
     assert 5 < float(seconds or 0) <= 31
     deliver(other, courier)
     assert row_of(database, other).status == "completed"
+
+
+def test_what_has_waited_for_days_for_a_dead_receiver_is_given_up_with_dead_letters_and_one_alert(
+    courier: Courier, database: Database, receive: Receive
+) -> None:
+    dead = receive(close)
+    old, older, fresh = (finished_job(database, dead.url())[1] for _ in range(3))
+    open_circuit(database, courier, dead.url())
+    with database.session_scope() as session:
+        sql = "UPDATE deliveries SET created_at = now() - interval '73 hours' WHERE id = ANY(:ids)"
+        session.execute(text(sql), {"ids": [old, older]})
+    deliver(fresh, courier)
+    assert [row_of(database, each).status for each in (old, older, fresh)] == ["failed", "failed", "queued"]
+    assert {letter.payload["delivery_id"] for letter in letters(database)} == {str(old), str(older)}
+    with database.session_scope() as session:
+        rows = session.execute(text("SELECT rule, subject FROM alerts")).all()
+    assert [tuple(row) for row in rows] == [("deliveries_exhausted", f"receiver 127.0.0.1:{dead.port}")]
 
 
 def test_one_probe_goes_at_a_time_and_its_answer_lets_all_go(
@@ -223,6 +244,29 @@ def test_over_the_cap_of_its_host_a_delivery_is_handed_back_without_an_attempt(
     make_due(database, ids[2])
     deliver(ids[2], narrow)
     assert row_of(database, ids[2]).status == "completed"
+
+
+def test_while_a_host_is_busy_what_comes_for_it_is_not_even_claimed(
+    courier: Courier, database: Database, receive: Receive
+) -> None:
+    gate = Gate(1)
+    narrow, receiver = replace(courier, gate=gate), receive(answering("200 OK"))
+    _, delivery_id = finished_job(database, receiver.url())
+    host = str(row_of(database, delivery_id).host)
+    place = gate.enter(host)
+    assert isinstance(place, int)
+    deadline = time.monotonic() + 10
+    while not gate.busy():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    deliver(delivery_id, narrow)
+    row = row_of(database, delivery_id)
+    assert (row.status, row.fence, row.queue, row.run_at is None) == ("queued", 0, "notifier.retry", False)
+    assert receiver.accepts == 0
+    gate.leave(host, place)
+    make_due(database, delivery_id)
+    deliver(delivery_id, narrow)
+    assert row_of(database, delivery_id).status == "completed"
 
 
 def test_three_failures_and_a_success_are_four_attempts_at_the_right_times_of_one_event(

@@ -75,3 +75,17 @@ def test_hosts_that_are_idle_are_forgotten() -> None:
         assert isinstance(place, int)
         gate.leave(f"host-{number}", place)
     assert not gate._hosts
+
+
+def test_host_is_busy_when_its_places_are_taken_for_longer_than_anybody_waits() -> None:
+    clock = Clock()
+    gate = Gate(2, clock)
+    gate.enter("slow")
+    clock.now += 1
+    assert gate.busy() == []
+    place = gate.enter("slow")
+    assert gate.busy() == ["slow"]
+    assert gate.delay("slow") == pytest.approx(0.5)
+    assert isinstance(place, int)
+    gate.leave("slow", place)
+    assert gate.busy() == []

@@ -22,7 +22,7 @@ class DeliverySettings(Settings):
         description="webhooks that a notifier sends to one host at once; 0: half of its threads",
     )
     breaker_failures: int = Field(
-        default=5,
+        default=3,
         ge=1,
         validation_alias="PIXMILL_WEBHOOK_BREAKER_FAILURES",
         description="tries in a row without an answer after which a host is left alone, for 30 s and longer",

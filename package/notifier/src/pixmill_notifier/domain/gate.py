@@ -49,6 +49,21 @@ class Gate:
             known.began[self._count] = self._clock()
             return self._count
 
+    def busy(self) -> list[str]:
+        """Hosts that ``enter`` would have nobody wait for."""
+        with self._left:
+            now = self._clock()
+            return [host for host, known in self._hosts.items() if self._is_slow(known, now)]
+
+    def delay(self, host: str) -> float:
+        """In how many seconds to come again, for what is not even claimed while ``host`` is busy."""
+        with self._left:
+            known = self._hosts[host]
+            return self._put_off(known) if known.began else 0.0
+
+    def _is_slow(self, known: _Host, now: float) -> bool:
+        return len(known.began) >= self.limit and min(known.began.values()) + PATIENCE <= now
+
     def leave(self, host: str, place: int) -> None:
         with self._left:
             known = self._hosts[host]

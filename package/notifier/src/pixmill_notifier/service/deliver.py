@@ -8,11 +8,12 @@ import uuid
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.orm import Session
 
 from pixmill_notifier.domain.gate import Gate
 from pixmill_notifier.domain.verdict import Answer
 from pixmill_notifier.service.message import body_of, signed_headers, without_queries
-from pixmill_notifier.service.outcome import Patience, record
+from pixmill_notifier.service.outcome import Patience, give_up_old, record
 from pixmill_shared.database.engine import Database
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, WorkError
@@ -76,13 +77,22 @@ def deliver(delivery_id: uuid.UUID, courier: Courier) -> None:
 
 def _claim(delivery_id: uuid.UUID, courier: Courier) -> tuple[ClaimedDelivery, EndedJob | None] | None:
     """With what there is to tell, in one transaction: each costs a notifier half a millisecond."""
+    busy = courier.gate.busy()
     with courier.database.session_scope() as session:
-        delivery = deliveries.claim(session, delivery_id, courier.worker_name, courier.lease)
+        delivery = deliveries.claim(session, delivery_id, courier.worker_name, courier.lease, busy)
         if delivery is not None:
             return delivery, ended_job(session, delivery.job_id) if delivery.job_id is not None else None
-        if aside := deliveries.put_aside(session, delivery_id):
-            log.info("webhooks not sent now", rows=aside)
+        _set_aside(session, delivery_id, busy, courier.gate)
     return None
+
+
+def _set_aside(session: Session, delivery_id: uuid.UUID, busy: list[str], gate: Gate) -> None:
+    """Not sent now, and perhaps never: if that is why it could not be claimed."""
+    give_up_old(session, delivery_id)
+    if aside := deliveries.put_aside(session, delivery_id):
+        log.info("webhooks not sent now", rows=aside)
+    elif busy and (host := deliveries.host_of_ready(session, delivery_id)) in busy:
+        deliveries.put_off(session, delivery_id, gate.delay(host))
 
 
 def _post(delivery: ClaimedDelivery, job: EndedJob | None, courier: Courier) -> tuple[Answer, Try]:

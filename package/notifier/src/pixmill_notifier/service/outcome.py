@@ -3,6 +3,7 @@
 import random
 import uuid
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -13,8 +14,11 @@ from pixmill_shared.contract.events import DisabledReason
 from pixmill_shared.contract.payloads import DeliveryPayload
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.repositories import alerts, dead_letters, deliveries, endpoints
-from pixmill_shared.repositories.deliveries import ClaimedDelivery, Try
+from pixmill_shared.repositories.deliveries import ClaimedDelivery, Expired, Try
 from pixmill_shared.service.exhaustion import delivery_subject
+
+LONGEST_WAIT: Final = 3 * 86_400.0
+"""Seconds that a delivery waits for a receiver that is left alone: the whole schedule takes two days."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,14 @@ def record(
     return type(verdict).__name__
 
 
-def _bury(session: Session, delivery: ClaimedDelivery, reason: str) -> None:
+def give_up_old(session: Session, delivery_id: uuid.UUID) -> None:
+    """What has waited for too long for the receiver of this delivery, which is left alone."""
+    reason = "Its receiver gave no answer to anything for days."
+    for expired in deliveries.expire(session, delivery_id, LONGEST_WAIT, reason):
+        _bury(session, expired, reason)
+
+
+def _bury(session: Session, delivery: ClaimedDelivery | Expired, reason: str) -> None:
     dead_letters.bury(
         session,
         project=delivery.project,
@@ -93,5 +104,5 @@ def _receiver(session: Session, delivery: ClaimedDelivery, answer: Answer, thres
         receivers.note_answer(session, delivery.host)
 
 
-def _subject(delivery: ClaimedDelivery) -> str:
+def _subject(delivery: ClaimedDelivery | Expired) -> str:
     return delivery_subject(delivery.endpoint_id, delivery.host)

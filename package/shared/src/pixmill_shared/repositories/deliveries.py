@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from pixmill_shared.repositories.work import WorkTable
 WORK: Final = WorkTable("deliveries", owner="w.project")
 
 _HELD_AT_ONCE: Final = 500
+_EXPIRED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ _CLAIM = Prepared(
         AND (EXISTS (SELECT FROM probe)
              OR NOT EXISTS (SELECT FROM receivers r WHERE r.host = d.host AND r.retry_at IS NOT NULL))
         AND NOT EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.disabled_at IS NOT NULL)
+        AND (d.host = ANY($4)) IS NOT TRUE
       RETURNING id, project, fence, attempts, url, host, job_id, event_id, event_type, sequence, happened_at, data,
                 endpoint_id, api_key_id
     )
@@ -86,7 +89,7 @@ _CLAIM = Prepared(
            EXISTS (SELECT FROM receivers r WHERE r.host = c.host) AS receiver_known, EXISTS (SELECT FROM probe) AS probe
     FROM claimed c LEFT JOIN api_keys k ON k.id = c.api_key_id LEFT JOIN endpoints e ON e.id = c.endpoint_id
     """,
-    *("uuid", "text", "double precision"),
+    *("uuid", "text", "double precision", "text[]"),
 )
 
 # Of a receiver that is left alone, all that waits for it is put off together: many rows, one message.
@@ -106,6 +109,24 @@ _HOLD = Prepared(
     "uuid",
 )
 
+_EXPIRE = Prepared(
+    f"""
+    WITH old AS MATERIALIZED (
+      SELECT d.id FROM receivers r JOIN deliveries d ON d.host = r.host
+      WHERE r.host = (SELECT host FROM deliveries WHERE id = $1) AND r.retry_at > clock_timestamp()
+        AND d.status = 'queued' AND d.run_at IS NULL
+        AND d.created_at < clock_timestamp() - make_interval(secs => $2)
+      LIMIT {_EXPIRED_AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED
+    )
+    UPDATE deliveries d
+    SET status = 'failed', error = jsonb_build_object('detail', $3::text), finished_at = clock_timestamp(),
+        dispatched_at = NULL
+    FROM old WHERE d.id = old.id AND d.id = ANY(ARRAY(SELECT id FROM old))
+    RETURNING d.id, d.project, d.attempts, d.endpoint_id, d.host
+    """,
+    *("uuid", "double precision", "text"),
+)
+
 _SKIP = Prepared(
     """
     UPDATE deliveries d
@@ -117,6 +138,21 @@ _SKIP = Prepared(
     RETURNING d.id
     """,
     *("uuid", "text"),
+)
+
+_HOST_OF_READY = Prepared(
+    "SELECT host FROM deliveries WHERE id = $1 AND status = 'queued' AND run_at IS NULL FOR NO KEY UPDATE SKIP LOCKED",
+    "uuid",
+)
+
+_PUT_OFF = Prepared(
+    f"""
+    UPDATE deliveries
+    SET run_at = clock_timestamp() + make_interval(secs => $2), dispatched_at = NULL, dispatches = 0,
+        queue = '{QueueName.NOTIFIER_RETRY}'
+    WHERE id = $1 AND status = 'queued' AND run_at IS NULL
+    """,
+    *("uuid", "double precision"),
 )
 
 _LATER = Prepared(
@@ -154,11 +190,13 @@ _ABANDON = Prepared(
 )
 
 
-def claim(session: Session, delivery_id: uuid.UUID, worker: str, lease: float) -> ClaimedDelivery | None:
-    """Compare-and-set. None: someone else has it, it is finished, it is not due, or it may not be sent now; see
-    ``put_aside`` for the last.
+def claim(
+    session: Session, delivery_id: uuid.UUID, worker: str, lease: float, busy: Sequence[str] = ()
+) -> ClaimedDelivery | None:
+    """Compare-and-set. None: someone else has it, it is finished, it is not due, its host is among the ``busy`` ones,
+    or it may not be sent now; see ``put_aside`` for the last.
     """
-    rows = _CLAIM.run(session, delivery_id, worker, lease)
+    rows = _CLAIM.run(session, delivery_id, worker, lease, list(busy))
     if not rows:
         return None
     row = rows[0]
@@ -175,6 +213,36 @@ def put_aside(session: Session, delivery_id: uuid.UUID) -> int:
     if _SKIP.run(session, delivery_id, "The endpoint is disabled: nothing is sent to it."):
         return 1
     return len(_HOLD.run(session, delivery_id))
+
+
+@dataclass(frozen=True)
+class Expired:
+    """A delivery that was given up while its receiver was left alone."""
+
+    id: uuid.UUID
+    project: str
+    attempts: int
+    endpoint_id: uuid.UUID | None
+    host: str
+
+
+def expire(session: Session, delivery_id: uuid.UUID, age: float, why: str) -> list[Expired]:
+    """Of what waits for the same receiver, which is left alone: what is older than ``age`` seconds has failed.
+
+    Many wait for the one try at a time that such a receiver gets, so they would not use up theirs for months.
+    """
+    return [Expired(**row) for row in _EXPIRE.run(session, delivery_id, age, why)]
+
+
+def host_of_ready(session: Session, delivery_id: uuid.UUID) -> str | None:
+    """Of a delivery that is due and not claimed; locked."""
+    rows = _HOST_OF_READY.run(session, delivery_id)
+    return rows[0]["host"] if rows else None
+
+
+def put_off(session: Session, delivery_id: uuid.UUID, delay: float) -> None:
+    """What is due and not claimed is due after ``delay`` seconds."""
+    _PUT_OFF.run(session, delivery_id, delay)
 
 
 def later(session: Session, delivery: ClaimedDelivery, delay: float) -> bool:

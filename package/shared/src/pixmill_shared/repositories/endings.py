@@ -5,6 +5,7 @@ from typing import Final
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.jobs import JobStatus, Transition, sources_of
+from pixmill_shared.repositories.receivers import left_alone_until
 from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL
 
@@ -24,9 +25,9 @@ _EVENT_AND_DELIVERIES = f"""
     ),
     delivery AS (
       INSERT INTO deliveries (id, project, queue, event_id, event_type, sequence, happened_at, job_id, api_key_id,
-                              endpoint_id, url)
+                              endpoint_id, url, run_at)
       SELECT told.id, job.project, '{QueueName.NOTIFIER}', event.id, $4, job.sequence, event.at, job.id,
-             job.api_key_id, told.endpoint_id, told.url
+             job.api_key_id, told.endpoint_id, told.url, {left_alone_until("told.url")}
       FROM told, job, event
       RETURNING id
     )

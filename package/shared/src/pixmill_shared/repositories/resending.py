@@ -10,14 +10,16 @@ from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.repositories import lanes
+from pixmill_shared.repositories.receivers import left_alone_until
 from pixmill_shared.repositories.work import WAKE_CHANNEL
 
 # To where the endpoint is now. What is copied is of the event; attempts and times begin anew.
 _COPY: Final = f"""
       INSERT INTO deliveries (id, project, queue, event_id, event_type, sequence, happened_at, data, job_id, api_key_id,
-                              endpoint_id, url, replay_of)
+                              endpoint_id, url, run_at, replay_of)
       SELECT {{id}}, d.project, '{QueueName.NOTIFIER}', d.event_id, d.event_type, d.sequence, d.happened_at, d.data,
-             d.job_id, d.api_key_id, d.endpoint_id, coalesce(e.url, d.url), d.id
+             d.job_id, d.api_key_id, d.endpoint_id, coalesce(e.url, d.url),
+             {left_alone_until("coalesce(e.url, d.url)")}, d.id
       FROM {{origin}} d LEFT JOIN endpoints e ON e.id = d.endpoint_id
 """
 
@@ -51,8 +53,8 @@ _RECOVER = Prepared(
 _PING = Prepared(
     f"""
     WITH made AS (
-      INSERT INTO deliveries (id, project, queue, event_id, event_type, data, endpoint_id, url)
-      SELECT $2, e.project, '{QueueName.NOTIFIER}', $3, '{EventType.PING}', $4, e.id, e.url
+      INSERT INTO deliveries (id, project, queue, event_id, event_type, data, endpoint_id, url, run_at)
+      SELECT $2, e.project, '{QueueName.NOTIFIER}', $3, '{EventType.PING}', $4, e.id, e.url, {left_alone_until("e.url")}
       FROM endpoints e WHERE e.id = $1
       RETURNING id
     )
