@@ -42,12 +42,14 @@ def test_who_waits_for_a_fast_host_gets_the_place_that_becomes_free() -> None:
     found: list[int | float] = []
     waiter = threading.Thread(target=lambda: found.append(gate.enter("a")))
     waiter.start()
-    while not gate._left._waiters:  # type: ignore[attr-defined]
+    while not gate._hosts["a"].left._waiters:  # type: ignore[attr-defined]
         pass
     gate.leave("a", place)
     waiter.join(10)
     assert len(found) == 1
     assert isinstance(found[0], int)
+    gate.leave("a", found[0])
+    assert not gate._hosts
 
 
 def test_what_is_put_off_comes_again_one_after_the_other_at_the_pace_of_the_host() -> None:

@@ -21,9 +21,12 @@ _SHARE: Final = 0.2
 
 @dataclass
 class _Host:
+    #: A place was given back. Each host has its own, so that nobody wakes in vain.
+    left: threading.Condition
     began: dict[int, float] = field(default_factory=dict)
     seconds: float = 0.05
     next_place: float = 0.0
+    waiting: int = 0
 
 
 class Gate:
@@ -32,47 +35,49 @@ class Gate:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self._clock = clock
-        self._hosts: dict[str, _Host] = defaultdict(_Host)
-        self._left = threading.Condition()
+        self._lock = threading.Lock()
+        self._hosts: dict[str, _Host] = defaultdict(lambda: _Host(threading.Condition(self._lock)))
         self._count = 0
 
     def enter(self, host: str) -> int | float:
         """A place (int) that must be given back with ``leave``; or, as a float, in how many seconds to come again."""
-        with self._left:
+        with self._lock:
             known = self._hosts[host]
             while len(known.began) >= self.limit:
                 patience = min(known.began.values()) + PATIENCE - self._clock()
                 if patience <= 0:
                     return self._put_off(known)
-                self._left.wait(patience)
+                known.waiting += 1
+                known.left.wait(patience)
+                known.waiting -= 1
             self._count += 1
             known.began[self._count] = self._clock()
             return self._count
 
     def busy(self) -> list[str]:
         """Hosts that ``enter`` would have nobody wait for."""
-        with self._left:
+        with self._lock:
             now = self._clock()
             return [host for host, known in self._hosts.items() if self._is_slow(known, now)]
 
     def delay(self, host: str) -> float:
         """In how many seconds to come again, for what is not even claimed while ``host`` is busy."""
-        with self._left:
-            known = self._hosts[host]
-            return self._put_off(known) if known.began else 0.0
+        with self._lock:
+            known = self._hosts.get(host)
+            return self._put_off(known) if known is not None and known.began else 0.0
 
     def _is_slow(self, known: _Host, now: float) -> bool:
         return len(known.began) >= self.limit and min(known.began.values()) + PATIENCE <= now
 
     def leave(self, host: str, place: int) -> None:
-        with self._left:
+        with self._lock:
             known = self._hosts[host]
             taken = self._clock() - known.began.pop(place)
             known.seconds += _SHARE * (taken - known.seconds)
-            if not known.began and known.next_place <= self._clock():
+            if not known.began and not known.waiting and known.next_place <= self._clock():
                 # A process that lives for months sees many hosts.
                 del self._hosts[host]
-            self._left.notify_all()
+            known.left.notify()
 
     def _put_off(self, known: _Host) -> float:
         now = self._clock()
