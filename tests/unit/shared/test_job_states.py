@@ -134,7 +134,7 @@ def test_every_statement_that_sets_a_status_is_checked_here() -> None:
     checked.add(id(deliveries._END))
     assert "status = 'processing'" in update_of(deliveries._END)[1]
     assert "fence = $2" in update_of(deliveries._END)[1]
-    # No job ends before its first claim but by a cancellation; a delivery does, where its receiver is out of the question.
+    # A delivery may end before its first claim: its receiver is out of the question.
     for statement in (deliveries._EXPIRE, deliveries._SKIP):
         checked.add(id(statement))
         assert "d.status = 'queued' AND d.run_at IS NULL" in spaced(statement)
