@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+import structlog
 from sqlalchemy import select, text
 from standardwebhooks import Webhook, WebhookVerificationError
 from tests.integration.egress.servers import Handler, Server
@@ -190,3 +191,31 @@ def test_ping_tells_of_itself_to_one_endpoint(courier: Courier, database: Databa
     assert receiver.seen[1].body == request.body
     assert headers_of(receiver.seen[1])["webhook-id"] == headers_of(request)["webhook-id"]
     assert json.loads(request.body)["timestamp"].endswith("Z")
+
+
+def test_secret_and_headers_of_an_endpoint_are_in_no_row_and_no_line(
+    courier: Courier, database: Database, receive: Receive
+) -> None:
+    """Whether it answers, is refused, or cannot even be signed for. How processes print a traceback is theirs."""
+    endpoint(database, receive(answering("500 Oops")).url(), headers={"authorization": "Bearer hunter2"})
+    broken = endpoint(database, "http://127.0.0.1:1/", headers={"x-token": "hunter3"})
+    with database.session_scope() as session:
+        session.execute(text("UPDATE endpoint_secrets SET secret = 'x' WHERE endpoint_id = :id"), {"id": broken})
+    job_id, _ = finished_job(database, None)
+    with database.session_scope() as session:
+        ids = list(session.scalars(select(Delivery.id).where(Delivery.job_id == job_id)))
+    with structlog.testing.capture_logs() as lines:
+        for delivery_id in ids:
+            deliver(delivery_id, courier)
+    logged = str(lines)
+    assert "webhook tried" in logged
+    assert "unexpected error in a delivery" in logged
+    with database.session_scope() as session:
+        tables = ("endpoints", "endpoint_secrets", "deliveries", "delivery_attempts", "receivers", "alerts")
+        kept = "".join(
+            str(session.scalars(text(f"SELECT row_to_json(t)::text FROM {each} t")).all()) for each in tables
+        )
+    assert "pixmill could not prepare the webhook." in kept
+    for secret in ("hunter2", "hunter3", SECRET, SECRET.removeprefix("whsec_")):
+        assert secret not in logged
+        assert secret not in kept
