@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from pixmill_api.auth import Asking, Shared
 from pixmill_api.dead_letter_schemas import DeadLetterDocument, DeadLetterList, Replays
 from pixmill_api.domain.documents import is_storable
-from pixmill_api.domain.ids import parse_cursor, parse_id
+from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import InvalidRequest, NotFound
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.openapi import KEYED, problems_of, success
+from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import request_id_of
 from pixmill_api.schemas import JobDocument
@@ -40,17 +41,16 @@ async def list_dead_letters(
     since: Since | None = None,
     until: Until = None,
     replayed: bool | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> JSONResponse:
     """Newest first. What came from the broker and is no work belongs to nobody: it is listed with PIXMILL_AUTH=off."""
-    before = parse_cursor(cursor) if cursor is not None else None
-    if cursor is not None and before is None:
-        raise InvalidRequest([JsonError("/query/cursor", "is not a cursor of ours")])
     if task is not None and not is_storable(task):
         raise InvalidRequest([JsonError("/query/task", "has a NUL character in it")])
     which = Letters(projects_of(context, caller), task, since, until, replayed)
-    page = await run_in_threadpool(dead_letter_documents.list_letters, context, which, limit=limit, before=before)
+    page = await run_in_threadpool(
+        dead_letter_documents.list_letters, context, which, limit=limit, before=before(cursor)
+    )
     return JSONResponse(page)
 
 

@@ -9,16 +9,16 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
 from pixmill_api.auth import Asking, Shared
-from pixmill_api.domain.ids import parse_cursor, parse_id
-from pixmill_api.errors import InvalidRequest, NotFound
+from pixmill_api.domain.ids import parse_id
+from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.openapi import KEYED, problems_of, success
+from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.repositories.webhook_views import WhichDeliveries
 from pixmill_api.routes import router as make_router
 from pixmill_api.service import delivery_documents
 from pixmill_api.webhook_schemas import DeliveryDocument, DeliveryList
 from pixmill_shared.domain.jobs import JobStatus
-from pixmill_shared.domain.json_reader import JsonError
 
 router = make_router("deliveries")
 
@@ -30,15 +30,14 @@ async def list_deliveries(
     endpoint: Annotated[uuid.UUID | None, Query(description="those to this endpoint")] = None,
     job: Annotated[uuid.UUID | None, Query(description="those that tell of this job")] = None,
     status: JobStatus | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> JSONResponse:
     """Newest first, each with its tries."""
-    before = parse_cursor(cursor) if cursor is not None else None
-    if cursor is not None and before is None:
-        raise InvalidRequest([JsonError("/query/cursor", "is not a cursor of ours")])
     which = WhichDeliveries(caller.project, endpoint, job, status)
-    found = await run_in_threadpool(delivery_documents.list_deliveries, context, which, limit=limit, before=before)
+    found = await run_in_threadpool(
+        delivery_documents.list_deliveries, context, which, limit=limit, before=before(cursor)
+    )
     return JSONResponse(found)
 
 

@@ -11,10 +11,11 @@ from starlette.responses import JSONResponse, Response
 
 from pixmill_api.auth import Asking, Shared
 from pixmill_api.bodies import read_json
-from pixmill_api.domain.ids import parse_cursor, parse_id
-from pixmill_api.errors import InvalidRequest, NotFound
+from pixmill_api.domain.ids import parse_id
+from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.openapi import CHANGE_BODY, ENDPOINT_BODY, KEYED, ROTATE_BODY, problems_of, success
+from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.reading import read_body
 from pixmill_api.routes import router as make_router
 from pixmill_api.service import endpoints
@@ -29,7 +30,6 @@ from pixmill_api.webhook_schemas import (
     RotatedSecret,
     RotateRequest,
 )
-from pixmill_shared.domain.json_reader import JsonError
 
 router = make_router("endpoints")
 
@@ -41,14 +41,13 @@ _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 async def list_endpoints(
     context: Shared,
     caller: Asking,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> JSONResponse:
     """Newest first."""
-    before = parse_cursor(cursor) if cursor is not None else None
-    if cursor is not None and before is None:
-        raise InvalidRequest([JsonError("/query/cursor", "is not a cursor of ours")])
-    return JSONResponse(await run_in_threadpool(endpoints.list_endpoints, context, caller, limit=limit, before=before))
+    return JSONResponse(
+        await run_in_threadpool(endpoints.list_endpoints, context, caller, limit=limit, before=before(cursor))
+    )
 
 
 @router.post(

@@ -1,18 +1,18 @@
 """Jobs: make one from a source and a recipe, look at one, list them, get their outputs."""
 
 import uuid
-from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from pixmill_api.auth import Asking, Shared
 from pixmill_api.bodies import read_json
-from pixmill_api.domain.ids import parse_cursor, parse_id
-from pixmill_api.errors import InvalidRequest, NotFound
+from pixmill_api.domain.ids import parse_id
+from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import once_per_key
 from pixmill_api.openapi import FILE_ANSWERS, JOB_BODY, KEYED, problems_of, success
+from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.reading import read_job
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accepted, request_id_of
@@ -24,7 +24,6 @@ from pixmill_api.service.retrying import retry_job
 from pixmill_api.service.serving import serve_object
 from pixmill_api.service.submission import Submission, submit
 from pixmill_shared.domain.jobs import JobStatus
-from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.recipe import Limits
 from pixmill_shared.storage.directory import DirectoryStore
 
@@ -60,14 +59,13 @@ async def list_jobs(
     context: Shared,
     caller: Asking,
     status: JobStatus | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> JSONResponse:
     """Newest first. Queue positions are shown by the single job only."""
-    before = parse_cursor(cursor) if cursor is not None else None
-    if cursor is not None and before is None:
-        raise InvalidRequest([JsonError("/query/cursor", "is not a cursor of ours")])
-    page = await run_in_threadpool(job_documents.list_jobs, context, caller, limit=limit, before=before, status=status)
+    page = await run_in_threadpool(
+        job_documents.list_jobs, context, caller, limit=limit, before=before(cursor), status=status
+    )
     return JSONResponse(page)
 
 

@@ -1,0 +1,21 @@
+"""Lists are read page by page, newest first: ``limit`` rows before those that the client has seen."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import Query
+
+from pixmill_api.domain.ids import parse_cursor
+from pixmill_api.errors import InvalidRequest
+from pixmill_shared.domain.json_reader import JsonError
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")]
+
+
+def before(cursor: str | None) -> uuid.UUID | None:
+    """The id that the page comes before; None: the first page. Raises InvalidRequest."""
+    found = parse_cursor(cursor) if cursor is not None else None
+    if cursor is not None and found is None:
+        raise InvalidRequest([JsonError("/query/cursor", "is not a cursor of ours")])
+    return found
