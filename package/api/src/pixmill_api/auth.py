@@ -2,15 +2,16 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from pixmill_api.errors import NotAuthenticated
+from pixmill_api.errors import NotAuthenticated, ScopeMissing
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.settings import ApiSettings
+from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.domain.addresses import AllowList
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime
@@ -37,10 +38,13 @@ class Context:
 
 @dataclass(frozen=True)
 class Caller:
-    """Rows belong to the project, so a rotated key still sees them."""
+    """Rows belong to the project, so a rotated key still sees them. ``name`` is for the audit."""
 
     project: str
     api_key_id: uuid.UUID | None = None
+    name: str = "anyone"
+    scopes: frozenset[Scope] = frozenset(Scope)
+    presets_only: bool = False
 
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="pxm_…", description="An API key")
@@ -64,7 +68,18 @@ async def _caller(
     return await run_in_threadpool(_look_up, context.runtime, credentials.credentials)
 
 
-Asking = Annotated[Caller, Depends(_caller)]
+def _with(scope: Scope) -> Any:
+    async def allowed(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+        if scope not in caller.scopes and Scope.ADMIN not in caller.scopes:
+            raise ScopeMissing(scope)
+        return caller
+
+    return Depends(allowed)
+
+
+Reading = Annotated[Caller, _with(Scope.READ)]
+Writing = Annotated[Caller, _with(Scope.WRITE)]
+Administering = Annotated[Caller, _with(Scope.ADMIN)]
 
 
 def _look_up(runtime: Runtime, token: str) -> Caller:
@@ -74,4 +89,5 @@ def _look_up(runtime: Runtime, token: str) -> Caller:
         key = check_key(session, token)
         if key is None:
             raise NotAuthenticated
-        return Caller(key.project, key.id)
+        scopes = frozenset(Scope(scope) for scope in key.scopes)
+        return Caller(key.project, key.id, f"{key.name} ({key.prefix})", scopes, key.presets_only)

@@ -6,6 +6,7 @@ RequestError
  |- BodyTooLarge         more bytes than the limit
  |- MediaTypeRefused     a content type that the call does not take
  |- NotAuthenticated     no key, or one that does not exist
+ |- ScopeMissing         the key may not do that
  |- LinkRefused          a signed URL that is tampered with or has expired
  |- NotFound             there is no such thing, or it is another project's
  |- Conflict             not in the state that the thing is in
@@ -56,6 +57,11 @@ class MediaTypeRefused(RequestError):
 class NotAuthenticated(RequestError):
     def __init__(self) -> None:
         super().__init__("Send a valid API key: Authorization: Bearer pxm_….")
+
+
+class ScopeMissing(RequestError):
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The API key does not have the scope {scope}. Use one that has.")
 
 
 class LinkRefused(RequestError):

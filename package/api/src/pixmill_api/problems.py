@@ -59,6 +59,7 @@ _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.MalformedBody: Kind(400, ProblemCode.MALFORMED, "The body cannot be read"),
     errors.KeyMalformed: Kind(400, ProblemCode.MALFORMED, "The Idempotency-Key cannot be used"),
     errors.NotAuthenticated: Kind(401, ProblemCode.UNAUTHENTICATED, "An API key is needed"),
+    errors.ScopeMissing: Kind(403, ProblemCode.FORBIDDEN, "The API key may not do that"),
     errors.LinkRefused: Kind(403, ProblemCode.FORBIDDEN, "The link does not open this file"),
     errors.NotFound: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
     errors.Conflict: Kind(409, ProblemCode.CONFLICT, "It is too late for that"),

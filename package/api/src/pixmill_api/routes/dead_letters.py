@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from pixmill_api.auth import Asking, Shared
+from pixmill_api.auth import Reading, Shared, Writing
 from pixmill_api.dead_letter_schemas import DeadLetterDocument, DeadLetterList, Replays
 from pixmill_api.domain.documents import is_storable
 from pixmill_api.domain.ids import parse_id
@@ -36,7 +36,7 @@ Until = Annotated[AwareDatetime | None, Query(description="exclusive")]
 @router.get("", summary="List dead letters", responses={**success(200, DeadLetterList), **problems_of(401, 422, 503)})
 async def list_dead_letters(
     context: Shared,
-    caller: Asking,
+    caller: Reading,
     task: Annotated[str | None, Query(max_length=200, description="the whole name")] = None,
     since: Since | None = None,
     until: Until = None,
@@ -59,7 +59,7 @@ async def list_dead_letters(
     summary="Look at a dead letter",
     responses={**success(200, DeadLetterDocument), **problems_of(401, 404, 503)},
 )
-async def get_dead_letter(dead_letter_id: str, context: Shared, caller: Asking) -> JSONResponse:
+async def get_dead_letter(dead_letter_id: str, context: Shared, caller: Reading) -> JSONResponse:
     """Why the work gave up, what it was, and whether it was sent again, by whom and as what."""
     found = await run_in_threadpool(dead_letter_documents.find_letter, context, caller, _id(dead_letter_id))
     return JSONResponse(found)
@@ -75,7 +75,7 @@ async def get_dead_letter(dead_letter_id: str, context: Shared, caller: Asking) 
     },
     openapi_extra=KEYED,
 )
-async def replay_dead_letter(request: Request, dead_letter_id: str, context: Shared, caller: Asking) -> Response:
+async def replay_dead_letter(request: Request, dead_letter_id: str, context: Shared, caller: Writing) -> Response:
     """A new job, or a new delivery of the same event; it points at its origin.
 
     409 if the letter was replayed before (the detail names what was made then), if what it tells of was deleted, or if
@@ -102,7 +102,7 @@ async def replay_dead_letter(request: Request, dead_letter_id: str, context: Sha
 async def replay_dead_letters(
     request: Request,
     context: Shared,
-    caller: Asking,
+    caller: Writing,
     task: Annotated[str, Query(json_schema_extra={"enum": list(REPLAYABLE)})],
     since: Since,
     until: Until = None,

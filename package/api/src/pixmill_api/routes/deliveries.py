@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from pixmill_api.auth import Asking, Shared
+from pixmill_api.auth import Reading, Shared, Writing
 from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import created, once_per_key
@@ -26,7 +26,7 @@ router = make_router("deliveries")
 @router.get("", summary="List deliveries", responses={**success(200, DeliveryList), **problems_of(401, 422, 503)})
 async def list_deliveries(
     context: Shared,
-    caller: Asking,
+    caller: Reading,
     endpoint: Annotated[uuid.UUID | None, Query(description="those to this endpoint")] = None,
     job: Annotated[uuid.UUID | None, Query(description="those that tell of this job")] = None,
     status: JobStatus | None = None,
@@ -46,7 +46,7 @@ async def list_deliveries(
     summary="Look at a delivery",
     responses={**success(200, DeliveryDocument), **problems_of(401, 404, 503)},
 )
-async def get_delivery(delivery_id: str, context: Shared, caller: Asking) -> JSONResponse:
+async def get_delivery(delivery_id: str, context: Shared, caller: Reading) -> JSONResponse:
     """All its tries, with the start of what the receiver answered."""
     return JSONResponse(await run_in_threadpool(delivery_documents.find_delivery, context, caller, _id(delivery_id)))
 
@@ -58,7 +58,7 @@ async def get_delivery(delivery_id: str, context: Shared, caller: Asking) -> JSO
     responses={**success(202, DeliveryDocument), **problems_of(400, 401, 404, 409, 422, 503)},
     openapi_extra=KEYED,
 )
-async def resend_delivery(request: Request, delivery_id: str, context: Shared, caller: Asking) -> Response:
+async def resend_delivery(request: Request, delivery_id: str, context: Shared, caller: Writing) -> Response:
     """A new delivery of the same event, under the same `webhook-id`; what waits for its next try is sent now."""
     once, found = once_per_key(request, context, caller), _id(delivery_id)
 

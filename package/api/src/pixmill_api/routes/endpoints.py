@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from pixmill_api.auth import Asking, Shared
+from pixmill_api.auth import Reading, Shared, Writing
 from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
@@ -40,7 +40,7 @@ _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 @router.get("", summary="List endpoints", responses={**success(200, EndpointList), **problems_of(401, 422, 503)})
 async def list_endpoints(
     context: Shared,
-    caller: Asking,
+    caller: Reading,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JSONResponse:
@@ -57,7 +57,7 @@ async def list_endpoints(
     responses={**success(201, CreatedEndpoint), **problems_of(400, 401, 409, 413, 415, 422, 503)},
     openapi_extra={"requestBody": ENDPOINT_BODY, **KEYED},
 )
-async def create_endpoint(request: Request, context: Shared, caller: Asking) -> Response:
+async def create_endpoint(request: Request, context: Shared, caller: Writing) -> Response:
     """From now on it hears of every event of the project that it asks for. Its secret is in this answer only."""
     once = once_per_key(request, context, caller, secret=True)
     document = await read_json(request, context.settings.max_body_bytes)
@@ -75,7 +75,7 @@ async def create_endpoint(request: Request, context: Shared, caller: Asking) -> 
     summary="Look at an endpoint",
     responses={**success(200, EndpointDocument), **problems_of(401, 404, 503)},
 )
-async def get_endpoint(endpoint_id: str, context: Shared, caller: Asking) -> JSONResponse:
+async def get_endpoint(endpoint_id: str, context: Shared, caller: Reading) -> JSONResponse:
     """Without its secrets, and without the values of its headers."""
     return JSONResponse(await run_in_threadpool(endpoints.find_endpoint, context, caller, _id(endpoint_id)))
 
@@ -86,7 +86,7 @@ async def get_endpoint(endpoint_id: str, context: Shared, caller: Asking) -> JSO
     responses={**success(200, EndpointDocument), **problems_of(400, 401, 404, 413, 415, 422, 503)},
     openapi_extra={"requestBody": CHANGE_BODY},
 )
-async def change_endpoint(request: Request, endpoint_id: str, context: Shared, caller: Asking) -> JSONResponse:
+async def change_endpoint(request: Request, endpoint_id: str, context: Shared, caller: Writing) -> JSONResponse:
     """What waits for its next try goes to the new URL. With `disabled: true` nothing is sent to it."""
     found = _id(endpoint_id)
     body = read_body(EndpointChange, await read_json(request, context.settings.max_body_bytes))
@@ -96,7 +96,7 @@ async def change_endpoint(request: Request, endpoint_id: str, context: Shared, c
 @router.delete(
     "/{endpoint_id}", status_code=204, summary="Delete an endpoint", responses={**problems_of(401, 404, 503)}
 )
-async def delete_endpoint(endpoint_id: str, context: Shared, caller: Asking) -> Response:
+async def delete_endpoint(endpoint_id: str, context: Shared, caller: Writing) -> Response:
     """With the log of its deliveries. What was not sent yet is not sent any more."""
     await run_in_threadpool(endpoints.delete, context, caller, _id(endpoint_id))
     return Response(status_code=204)
@@ -108,7 +108,7 @@ async def delete_endpoint(endpoint_id: str, context: Shared, caller: Asking) -> 
     responses={**success(200, RotatedSecret), **problems_of(400, 401, 404, 409, 413, 415, 422, 503)},
     openapi_extra={"requestBody": ROTATE_BODY, **KEYED},
 )
-async def rotate_secret(request: Request, endpoint_id: str, context: Shared, caller: Asking) -> Response:
+async def rotate_secret(request: Request, endpoint_id: str, context: Shared, caller: Writing) -> Response:
     """For a time webhooks carry two signatures, by the new secret and by the former one."""
     once, found = once_per_key(request, context, caller, secret=True), _id(endpoint_id)
     document = await _optional(request, context.settings.max_body_bytes)
@@ -127,7 +127,7 @@ async def rotate_secret(request: Request, endpoint_id: str, context: Shared, cal
     responses={**success(202, DeliveryDocument), **problems_of(400, 401, 404, 409, 422, 503)},
     openapi_extra=KEYED,
 )
-async def ping_endpoint(request: Request, endpoint_id: str, context: Shared, caller: Asking) -> Response:
+async def ping_endpoint(request: Request, endpoint_id: str, context: Shared, caller: Writing) -> Response:
     """A webhook of the type `ping`, signed and tried again like any other; the answer is its delivery."""
     once, found = once_per_key(request, context, caller), _id(endpoint_id)
 
@@ -147,7 +147,7 @@ async def ping_endpoint(request: Request, endpoint_id: str, context: Shared, cal
 async def recover_endpoint(
     endpoint_id: str,
     context: Shared,
-    caller: Asking,
+    caller: Writing,
     since: Annotated[AwareDatetime, Query(description="of the delivery, as RFC 3339 with a zone")],
 ) -> JSONResponse:
     """All that failed for good or was left out since then, each once, oldest first. While `has_more`, call again."""

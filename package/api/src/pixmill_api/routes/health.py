@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
-from pixmill_api.auth import Asking, Context, Shared
+from pixmill_api.auth import Administering, Context, Shared
 from pixmill_shared.celery_app import app as celery
 from pixmill_shared.observability.health import Check
 from pixmill_shared.observability.logs import get_logger
@@ -68,7 +68,7 @@ def _count_backlog(context: Context) -> None:
 
 
 @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
-async def metrics(context: Shared, _caller: Asking) -> Response:
+async def metrics(context: Shared, _caller: Administering) -> Response:
     """Behind a key, where keys are on."""
     with anyio.move_on_after(LONGEST_COUNT):
         await run_sync(_count_backlog, context, limiter=_threads, abandon_on_cancel=True)

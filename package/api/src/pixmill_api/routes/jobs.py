@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from pixmill_api.auth import Asking, Shared
+from pixmill_api.auth import Reading, Shared, Writing
 from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
@@ -37,7 +37,7 @@ router = make_router("jobs")
     responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
     openapi_extra={"requestBody": JOB_BODY, **KEYED},
 )
-async def create_job(request: Request, context: Shared, caller: Asking) -> Response:
+async def create_job(request: Request, context: Shared, caller: Writing) -> Response:
     """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode."""
     once = once_per_key(request, context, caller)
     limits = Limits(max_outputs=context.settings.max_outputs)
@@ -57,7 +57,7 @@ async def create_job(request: Request, context: Shared, caller: Asking) -> Respo
 @router.get("", summary="List jobs", responses={**success(200, JobList), **problems_of(401, 422, 503)})
 async def list_jobs(
     context: Shared,
-    caller: Asking,
+    caller: Reading,
     status: JobStatus | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -70,7 +70,7 @@ async def list_jobs(
 
 
 @router.get("/{job_id}", summary="Look at a job", responses={**success(200, JobDocument), **problems_of(401, 404, 503)})
-async def get_job(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
+async def get_job(job_id: str, context: Shared, caller: Reading) -> JSONResponse:
     """A failed job is an answer like any other: see `status` and `error`."""
     return JSONResponse(await run_in_threadpool(job_documents.find_job, context, caller, _id(job_id)))
 
@@ -80,7 +80,7 @@ async def get_job(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
     summary="Cancel a job",
     responses={**success(200, JobDocument), **problems_of(401, 404, 409, 503)},
 )
-async def cancel(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
+async def cancel(job_id: str, context: Shared, caller: Writing) -> JSONResponse:
     """A queued or running job ends as `canceled`, and nothing of it is kept; asked again, the answer is the same.
 
     409 if it had completed or failed before.
@@ -95,7 +95,7 @@ async def cancel(job_id: str, context: Shared, caller: Asking) -> JSONResponse:
     responses={**success(202, JobDocument), **problems_of(400, 401, 404, 409, 422, 429, 503)},
     openapi_extra=KEYED,
 )
-async def retry(request: Request, job_id: str, context: Shared, caller: Asking) -> Response:
+async def retry(request: Request, job_id: str, context: Shared, caller: Writing) -> Response:
     """A new job like a failed or canceled one, which its `retry_of` names."""
     once = once_per_key(request, context, caller)
     origin, request_id = _id(job_id), request_id_of(request)
@@ -110,7 +110,7 @@ async def retry(request: Request, job_id: str, context: Shared, caller: Asking) 
     summary="Get the bytes of an output",
     responses={**FILE_ANSWERS, **problems_of(401, 404, 416, 503)},
 )
-async def get_output(request: Request, job_id: str, name: str, context: Shared, caller: Asking) -> Response:
+async def get_output(request: Request, job_id: str, name: str, context: Shared, caller: Reading) -> Response:
     """The bytes, or a redirect to a signed URL where the storage is a bucket."""
     rendition, filename = await run_in_threadpool(job_documents.find_output, context, caller, _id(job_id), name)
     store = context.runtime.store

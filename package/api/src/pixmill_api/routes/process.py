@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import Request
 from starlette.responses import Response
 
-from pixmill_api.auth import Asking, Caller, Context, Shared
+from pixmill_api.auth import Caller, Context, Shared, Writing
 from pixmill_api.bodies import limited, read_json
 from pixmill_api.domain.documents import read_document
 from pixmill_api.domain.media_types import FORM, essence
@@ -33,7 +33,7 @@ _NUMBERS: Final = ("width", "height")
     responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
     openapi_extra={"requestBody": PROCESS_BODY, **KEYED},
 )
-async def process(request: Request, context: Shared, caller: Asking) -> Response:
+async def process(request: Request, context: Shared, caller: Writing) -> Response:
     """Fit a picture into a box, with a filter if you like; by URL as JSON, or as a form with the field `file`.
 
     The format stays the source's if that is jpeg, png, webp, avif or gif, else it becomes jpeg.

@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager
 from fastapi import Request
 from starlette.responses import Response
 
-from pixmill_api.auth import Asking, Context, Shared
+from pixmill_api.auth import Context, Shared, Writing
 from pixmill_api.bodies import limited
 from pixmill_api.domain.media_types import FORM, essence
 from pixmill_api.idempotency import created, once_per_key
@@ -27,7 +27,7 @@ router = make_router("uploads")
     responses={**success(201, UploadDocument), **problems_of(400, 401, 409, 413, 415, 422, 503)},
     openapi_extra={"requestBody": UPLOAD_BODY, **KEYED},
 )
-async def create_upload(request: Request, context: Shared, caller: Asking) -> Response:
+async def create_upload(request: Request, context: Shared, caller: Writing) -> Response:
     """Raw bytes with an image content type, or a form with the field `file`; streamed and hashed on the way.
 
     Whether the bytes are a picture is judged when a job uses them.

@@ -9,6 +9,10 @@ from pixmill_shared.repositories.receivers import left_alone_until
 from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL
 
+# Which job ended, for those who watch it; the dispatcher wakes up whatever it says.
+_TELL: Final = f"""pg_notify('{WAKE_CHANNEL}', jsonb_build_object(
+      'job', job.id, 'batch', job.batch_id, 'project', job.project)::text)"""
+
 # The clauses of every terminal statement: the job's event, and a delivery of it for everyone who is told, in one
 # transaction. Ids sort by time: of those that are made here the first half is that of the one that came with the call.
 _EVENT_AND_DELIVERIES = f"""
@@ -40,7 +44,7 @@ COMPLETE: Final = Prepared(
       SET status = 'completed', stage = NULL, progress = 100, finished_at = clock_timestamp(), lease_until = NULL,
           source = source || $6, source_sha256 = $7, sequence = sequence + 1, error = NULL
       WHERE id = $1 AND fence = $2 AND status = 'processing'
-      RETURNING id, project, sequence, api_key_id, webhook_url
+      RETURNING id, project, batch_id, sequence, api_key_id, webhook_url
     ),
     {RELEASED},
     made AS (
@@ -68,7 +72,7 @@ COMPLETE: Final = Prepared(
     {_EVENT_AND_DELIVERIES}
     SELECT job.id, (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept,
            (SELECT array_agg(key) FROM released) AS released,
-           (SELECT count(*) FROM linked) AS outputs, pg_notify('{WAKE_CHANNEL}', '') FROM job
+           (SELECT count(*) FROM linked) AS outputs, {_TELL} FROM job
     """,
     *("uuid", "bigint", "uuid", "text", "uuid", "jsonb", "text", "jsonb"),
 )
@@ -81,11 +85,11 @@ def _ending(status: JobStatus, guard: str, error: str = "NULL") -> str:
       SET status = '{status}', stage = NULL, finished_at = clock_timestamp(), lease_until = NULL, run_at = NULL,
           dispatched_at = NULL, waits_for = NULL, error = {error}, sequence = sequence + 1
       WHERE id = $1 AND {guard}
-      RETURNING id, project, sequence, api_key_id, webhook_url, attempts
+      RETURNING id, project, batch_id, sequence, api_key_id, webhook_url, attempts
     ),
     {RELEASED},
     {_EVENT_AND_DELIVERIES}
-    SELECT job.id, (SELECT array_agg(key) FROM released) AS released, pg_notify('{WAKE_CHANNEL}', '') FROM job
+    SELECT job.id, (SELECT array_agg(key) FROM released) AS released, {_TELL} FROM job
     """
 
 

@@ -18,7 +18,7 @@ from pixmill_shared.repositories import lanes
 from pixmill_shared.repositories.lanes import LANES, LOOK_BACK, PUBLISHED, READY
 
 WAKE_CHANNEL: Final = "pixmill_work"
-"""NOTIFY channel: a commit made work due."""
+"""NOTIFY channel: a commit made work due. Of one that ended a job the payload is JSON: ``job``, ``batch``, ``project``."""
 
 _OVERTAKEN_AFTER: Final = 1.0
 """Seconds that a row is given before others that were published later count as having overtaken it."""

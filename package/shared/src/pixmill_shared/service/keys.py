@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.database.models import ApiKey
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.webhook_secrets import new_secret
@@ -25,7 +27,9 @@ class CreatedKey:
     webhook_secret: str
 
 
-def create_key(session: Session, sealer: Sealer, *, project: str, name: str) -> CreatedKey:
+def create_key(
+    session: Session, sealer: Sealer, *, project: str, name: str, scopes: Collection[Scope] = tuple(Scope)
+) -> CreatedKey:
     """A key of ``project`` with a webhook secret of its own."""
     prefix = secrets.token_hex(_PREFIX_LENGTH // 2)
     token = f"{TOKEN_START}{prefix}{secrets.token_urlsafe(32)}"
@@ -37,6 +41,7 @@ def create_key(session: Session, sealer: Sealer, *, project: str, name: str) -> 
         prefix=prefix,
         token_sha256=_digest(token),
         webhook_secret=sealer.seal(secret),
+        scopes=[str(scope) for scope in scopes],
     )
     api_keys.add(session, key)
     return CreatedKey(token=token, webhook_secret=secret)

@@ -2,17 +2,35 @@
 
 from pixmill_shared.database.models.base import Base
 from pixmill_shared.database.models.operations import Alert, AlertMessage, Backup, QueueSample, Report
-from pixmill_shared.database.models.pictures import JobUpload, Output, Rendition, RenditionReservation, Upload
-from pixmill_shared.database.models.records import ApiKey, DeadLetter, IdempotencyRecord, JobEvent, ServiceHealth
+from pixmill_shared.database.models.pictures import (
+    JobUpload,
+    Output,
+    Rendition,
+    RenditionReservation,
+    Upload,
+    UploadPart,
+    UploadSession,
+)
+from pixmill_shared.database.models.records import (
+    ApiKey,
+    AuditRecord,
+    DeadLetter,
+    IdempotencyRecord,
+    JobEvent,
+    Preset,
+    ServiceHealth,
+)
 from pixmill_shared.database.models.webhooks import Delivery, DeliveryAttempt, Endpoint, EndpointSecret, Receiver
-from pixmill_shared.database.models.work import DispatchMark, Job, WorkColumns
+from pixmill_shared.database.models.work import Batch, DispatchMark, Job, TaskRequest, WorkColumns
 
 __all__ = [
     "Alert",
     "AlertMessage",
     "ApiKey",
+    "AuditRecord",
     "Backup",
     "Base",
+    "Batch",
     "DeadLetter",
     "Delivery",
     "DeliveryAttempt",
@@ -24,12 +42,16 @@ __all__ = [
     "JobEvent",
     "JobUpload",
     "Output",
+    "Preset",
     "QueueSample",
     "Receiver",
     "Rendition",
     "RenditionReservation",
     "Report",
     "ServiceHealth",
+    "TaskRequest",
     "Upload",
+    "UploadPart",
+    "UploadSession",
     "WorkColumns",
 ]

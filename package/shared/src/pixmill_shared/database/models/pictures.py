@@ -4,7 +4,7 @@ import datetime
 import uuid
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, SmallInteger, text
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pixmill_shared.database.models.base import NOW, Base
@@ -23,6 +23,46 @@ class Upload(Base):
     media_type: Mapped[str]
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
     completed_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+
+
+class UploadSession(Base):
+    """An upload that is not complete: bytes that come in parts over the API, or in one piece past it into the bucket.
+    When it is complete there is an ``Upload`` of the same id instead.
+    """
+
+    __tablename__ = "upload_sessions"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    #: tus or presigned.
+    kind: Mapped[str]
+    media_type: Mapped[str]
+    #: Bytes that were announced; None: not known yet.
+    length: Mapped[int | None] = mapped_column(BigInteger)
+    #: In hex, where it was announced.
+    sha256: Mapped[str | None]
+    #: Bytes that are safe, in parts without gaps.
+    received: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    #: As the client of tus sent it.
+    client_metadata: Mapped[str | None] = mapped_column("metadata")
+    #: One request writes at a time.
+    locked_by: Mapped[str | None]
+    locked_until: Mapped[datetime.datetime | None]
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime.datetime] = mapped_column(index=True)
+
+    __table_args__ = (Index("ix_upload_sessions_project", "project", "id"),)
+
+
+class UploadPart(Base):
+    """Bytes of an upload session from ``start`` on, in an object of their own."""
+
+    __tablename__ = "upload_parts"
+
+    upload_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("upload_sessions.id", ondelete="CASCADE"), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[str]
 
 
 class JobUpload(Base):

@@ -4,7 +4,8 @@ import datetime
 import uuid
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pixmill_shared.database.models.base import NOW, ZERO, Base
@@ -77,8 +78,61 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(unique=True)
     token_sha256: Mapped[bytes]
     webhook_secret: Mapped[bytes]
+    #: The secret before the last rotation, which signs too until it expires.
+    former_secret: Mapped[bytes | None]
+    former_secret_expires_at: Mapped[datetime.datetime | None]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{jobs:read,jobs:write}'"))
+    #: It may name presets, and send no recipe of its own.
+    presets_only: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: Requests a minute; None: PIXMILL_RATE_LIMIT.
+    rate_limit: Mapped[int | None]
+    #: Jobs under way at once; None: PIXMILL_MAX_UNFINISHED_JOBS.
+    max_unfinished: Mapped[int | None]
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime.datetime | None]
     revoked_at: Mapped[datetime.datetime | None]
+
+    __table_args__ = (
+        Index(
+            "ix_api_keys_expires",
+            "expires_at",
+            postgresql_where=text("expires_at IS NOT NULL AND revoked_at IS NULL"),
+        ),
+    )
+
+
+class AuditRecord(Base):
+    """What somebody with the rights of an administrator did, and when."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    #: None: it concerns the whole installation.
+    project: Mapped[str | None]
+    #: The API key's name and public part, or who ran the command on which host.
+    actor: Mapped[str]
+    action: Mapped[str]
+    target: Mapped[str]
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    request_id: Mapped[str | None]
+    at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (Index("ix_audit_project", "project", "id"),)
+
+
+class Preset(Base):
+    """A version of a named recipe. Rows are never changed: the highest version counts, and one without a recipe says
+    that the preset was deleted.
+    """
+
+    __tablename__ = "presets"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    recipe: Mapped[dict[str, Any] | None]
+    description: Mapped[str] = mapped_column(server_default=text("''"))
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
 
 
 class ServiceHealth(Base):

@@ -5,6 +5,7 @@ import uuid
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from pixmill_shared.database.models.base import NOW, ZERO, Base
@@ -64,6 +65,12 @@ class Job(WorkColumns, Base):
     owner: Mapped[str] = mapped_column(server_default=text("''"))
     stage: Mapped[str | None]
     api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    batch_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"))
+    #: The item's place in the batch's request.
+    batch_index: Mapped[int | None] = mapped_column(SmallInteger)
+    #: What the recipe was named; the recipe itself is in the row.
+    preset: Mapped[str | None]
+    preset_version: Mapped[int | None]
     source: Mapped[dict[str, Any]]
     source_key: Mapped[str | None]
     source_sha256: Mapped[str | None]
@@ -91,7 +98,69 @@ class Job(WorkColumns, Base):
         lane = Index("ix_jobs_lane", "queue", "priority", "owner", "turn", postgresql_where=text(_READY))
         # What ended in a span of time: for the failure rate and the daily report.
         finished = Index("ix_jobs_finished", "finished_at", "status", postgresql_where=text("finished_at IS NOT NULL"))
-        return (*super().__table_args__, waiting, repeats, source, lane, finished)
+        batch = Index("ix_jobs_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL"))
+        # Lists that ask for a status, or for what clients wrote on their jobs.
+        of_status = Index("ix_jobs_project_status", "project", "status", "id")
+        written = Index(
+            "ix_jobs_metadata",
+            "metadata",
+            postgresql_using="gin",
+            postgresql_ops={"metadata": "jsonb_path_ops"},
+            postgresql_where=text("metadata <> '{}'"),
+        )
+        # How much an API key has under way.
+        under_way = text("api_key_id IS NOT NULL AND finished_at IS NULL")
+        of_key = Index("ix_jobs_unfinished_of_key", "api_key_id", postgresql_where=under_way)
+        return (*super().__table_args__, waiting, repeats, source, lane, finished, batch, of_status, written, of_key)
+
+
+class Batch(Base):
+    """Jobs that were asked for together. Each job that ends is counted here in the transaction that ends it; the one
+    that was the last ends the batch.
+    """
+
+    __tablename__ = "batches"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    #: processing until all jobs have ended; then completed, partially_completed, failed or canceled.
+    status: Mapped[str] = mapped_column(server_default=text("'processing'"))
+    #: Jobs that were made. Items that were refused are none.
+    total: Mapped[int]
+    completed: Mapped[int] = mapped_column(server_default=ZERO)
+    failed: Mapped[int] = mapped_column(server_default=ZERO)
+    canceled: Mapped[int] = mapped_column(server_default=ZERO)
+    #: Items that no job could be made of: ``[{index, errors: [{pointer, detail}]}]``.
+    rejected: Mapped[list[Any]] = mapped_column(JSONB(), server_default=text("'[]'"))
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    webhook_url: Mapped[str | None]
+    batch_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'"))
+    request_id: Mapped[str | None]
+    #: The batch whose failed items this one repeats.
+    retry_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("batches.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+    finished_at: Mapped[datetime.datetime | None]
+
+    __table_args__ = (
+        Index("ix_batches_project", "project", "id"),
+        Index("ix_batches_retry_of", "retry_of", postgresql_where=text("retry_of IS NOT NULL")),
+    )
+
+
+class TaskRequest(WorkColumns, Base):
+    """A task that somebody asked for. Work like any other; the row's id is the id of the Celery task."""
+
+    __tablename__ = "task_requests"
+
+    #: First come, first served.
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=text("(extract(epoch FROM now()) * 1000000)::bigint"))
+    task: Mapped[str]
+    payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    result: Mapped[dict[str, Any] | None]
+    #: The API key's name and public part, or who runs the command.
+    requested_by: Mapped[str]
+    request_id: Mapped[str | None]
 
 
 class DispatchMark(Base):

@@ -1,4 +1,4 @@
-"""What only the API reads."""
+"""What the API needs whatever it is asked."""
 
 from ipaddress import ip_address
 from typing import Literal
