@@ -1,5 +1,6 @@
 """The test's side of failpoints: arm them, and see where they struck."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,9 @@ class Armed:
         """All that are not released, oldest first."""
         found = []
         for file in (self.directory / "struck").glob("*"):
-            report = json.loads(file.read_text())
-            found.append(Strike(**report, file=file))
+            # Released by another thread since it was listed.
+            with contextlib.suppress(FileNotFoundError):
+                found.append(Strike(**json.loads(file.read_text()), file=file))
         return sorted(found, key=lambda strike: strike.at)
 
     def clear_orders(self) -> None:

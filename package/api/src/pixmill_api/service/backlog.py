@@ -9,12 +9,14 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from pixmill_api import metrics
 from pixmill_api.errors import QueueFull
+from pixmill_shared.database.engine import at_end
 from pixmill_shared.repositories import backlog
 
 LEAST_AGE: Final = 1.0
@@ -36,15 +38,23 @@ class Backlog:
         self._counting = threading.Lock()
         self._lock = threading.Lock()
         self._waiting: int | None = None
+        #: Of those, jobs whose transactions may not have committed yet: a count does not see them.
+        self._unsettled = 0
         self._stale_at = 0.0
 
-    def admit(self, session: Session) -> None:
-        """One more job is about to be made. Raises QueueFull."""
+    def admit(self, session: Session, jobs: int = 1) -> None:
+        """``jobs`` more are about to be made in this transaction. Raises QueueFull if no more may wait."""
         self.look(session)
         with self._lock:
             self._refuse_if_full()
-            self._waiting = (self._waiting or 0) + 1
+            self._waiting = (self._waiting or 0) + jobs
+            self._unsettled += jobs
             metrics.BACKLOG.set(self._waiting)
+        at_end(session, partial(self._settle, jobs))
+
+    def _settle(self, jobs: int) -> None:
+        with self._lock:
+            self._unsettled -= jobs
 
     def refuse_early(self) -> None:
         """Before bytes are taken for a job that would be refused: raises QueueFull if the last count says so."""
@@ -62,7 +72,8 @@ class Backlog:
             self._counting.release()
 
     def _count(self, session: Session) -> None:
-        before, taken = self._clock(), self._waiting or 0
+        with self._lock:
+            before, taken = self._clock(), (self._waiting or 0) - self._unsettled
         try:
             found = self._counted(session, self._limit)
         finally:
@@ -70,7 +81,7 @@ class Backlog:
             now = self._clock()
             self._stale_at = now + min(max(LEAST_AGE, RATIO * (now - before)), MOST_AGE)
         with self._lock:
-            # What was taken while the count ran is not in it.
+            # What was taken while the count ran is not in it, nor what was taken and had not been committed.
             self._waiting = found + max((self._waiting or 0) - taken, 0)
             metrics.BACKLOG.set(self._waiting)
 

@@ -1,6 +1,6 @@
 """Connections: one pool a process, short transactions, time-outs on the server's side."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -54,6 +54,9 @@ def server_options(statement_timeout: int) -> str:
     return " ".join(f"-c {name}={value}" for name, value in limits.items())
 
 
+_AT_END: Final = "pixmill at end"
+
+
 class Database:
     """A pool and the one way to open a transaction."""
 
@@ -73,8 +76,14 @@ class Database:
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
         """One request or one step of a task: commits at the end, rolls back on any error. Nobody else commits."""
-        with self._sessions.begin() as session:
-            yield session
+        ended: list[Callable[[], None]] = []
+        try:
+            with self._sessions.begin() as session:
+                session.info[_AT_END] = ended
+                yield session
+        finally:
+            for call in ended:
+                call()
 
     def ping(self) -> None:
         """Raise OperationalError unless the database answers."""
@@ -84,6 +93,11 @@ class Database:
     def dispose(self, *, after_fork: bool = False) -> None:
         """After a fork the parent's sockets are forgotten, not closed: they are the parent's."""
         self._engine.dispose(close=not after_fork)
+
+
+def at_end(session: Session, call: Callable[[], None]) -> None:
+    """Have ``call`` called when the transaction of ``session_scope`` has ended, committed or not. It may not raise."""
+    session.info[_AT_END].append(call)
 
 
 def connect_args(statement_timeout: int) -> dict[str, Any]:
