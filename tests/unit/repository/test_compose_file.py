@@ -12,7 +12,7 @@ from tests.integration.containers.dockerfile import read_dockerfile
 from tools.env_example import settings_classes, variable, variables
 
 from pixmill_api.__main__ import USED
-from pixmill_api.settings import ApiSettings
+from pixmill_api.settings import ApiSettings, LimitSettings
 from pixmill_imaging.settings import ImagingSettings
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
@@ -24,6 +24,7 @@ from pixmill_shared.settings.flower import FlowerSettings
 from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
+from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.secrets import SecretSettings, WebhookSecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import ConcurrencySettings, ShutdownSettings, TaskLimitSettings, WorkSettings
@@ -43,6 +44,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "migrate": (RuntimeSettings, "PIXMILL_MIGRATE_DATABASE_URL"),
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
+        *(LimitSettings, RedisSettings),
         *(DestinationSettings, SourceSettings),
         *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
     ),

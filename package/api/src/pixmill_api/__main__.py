@@ -8,7 +8,7 @@ from typing import Final
 import uvicorn
 
 from pixmill_api.app import create_app
-from pixmill_api.settings import ApiSettings, refuse_exposure
+from pixmill_api.settings import ApiSettings, LimitSettings, refuse_exposure
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
 from pixmill_shared.runtime import start_runtime
@@ -18,6 +18,7 @@ from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
+from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.secrets import SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.storage import prepare_directory
@@ -30,6 +31,8 @@ BACKLOG: Final = 2048
 
 USED: Final[tuple[type[Settings], ...]] = (
     ApiSettings,
+    LimitSettings,
+    RedisSettings,
     ListenSettings,
     PublicSettings,
     LogSettings,

@@ -45,6 +45,7 @@ class Caller:
     name: str = "anyone"
     scopes: frozenset[Scope] = frozenset(Scope)
     presets_only: bool = False
+    max_unfinished: int = 0
 
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="pxm_…", description="An API key")

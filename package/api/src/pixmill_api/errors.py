@@ -16,6 +16,9 @@ RequestError
  |- TryLater             nothing is wrong with the request; ``retry_after`` seconds later it may be taken
  |   |- KeyInFlight      the first request under the Idempotency-Key is still running
  |   |- QueueFull        PIXMILL_MAX_BACKLOG jobs wait
+ |   |- RateLimited      the key sent its requests of this time
+ |   |- QuotaExceeded    the key has as many unfinished jobs as it may have
+ |   |- LimitsUnknown    Redis is down, and PIXMILL_RATE_LIMIT_WHEN_DOWN is closed
  |- RangeRefused         a range beyond the end; ``size`` is that of the whole
 """
 
@@ -106,6 +109,24 @@ class QueueFull(TryLater):
         super().__init__(
             "Too many jobs wait already. Nothing of the request was kept; send it again later.", retry_after
         )
+
+
+class RateLimited(TryLater):
+    def __init__(self, limit: int, retry_after: int) -> None:
+        super().__init__(f"The API key may send {limit} requests a minute.", retry_after)
+
+
+class QuotaExceeded(TryLater):
+    def __init__(self, limit: int, count: int, retry_after: int) -> None:
+        room = "wait until some of them have ended" if count <= limit else "send fewer at a time"
+        super().__init__(
+            f"The API key may have {limit} unfinished jobs. Nothing of the request was kept; {room}.", retry_after
+        )
+
+
+class LimitsUnknown(TryLater):
+    def __init__(self) -> None:
+        super().__init__("The limits of the API key cannot be looked up. Try again in a moment.", retry_after=1)
 
 
 class RangeRefused(RequestError):

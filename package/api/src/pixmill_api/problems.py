@@ -44,6 +44,9 @@ class ProblemCode(StrEnum):
     RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
     INVALID = "invalid"
     QUEUE_FULL = "queue_full"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    LIMITS_UNAVAILABLE = "limits_unavailable"
     INTERNAL = "internal"
     DATABASE_UNAVAILABLE = "database_unavailable"
     HTTP = "http_error"
@@ -71,6 +74,9 @@ _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.InvalidRequest: Kind(422, ProblemCode.INVALID, "The request is not valid"),
     errors.KeyReused: Kind(422, ProblemCode.IDEMPOTENCY_KEY_REUSED, "The Idempotency-Key belongs to another request"),
     errors.QueueFull: Kind(429, ProblemCode.QUEUE_FULL, "Too many jobs wait"),
+    errors.RateLimited: Kind(429, ProblemCode.RATE_LIMITED, "The API key sent too many requests"),
+    errors.QuotaExceeded: Kind(429, ProblemCode.QUOTA_EXCEEDED, "The API key has too many unfinished jobs"),
+    errors.LimitsUnknown: Kind(503, ProblemCode.LIMITS_UNAVAILABLE, "Limits cannot be looked up"),
 }
 _OF_STATUS: Final = {
     404: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),

@@ -11,6 +11,7 @@ from pixmill_api.auth import Caller, Context
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.repositories import job_views
 from pixmill_api.schemas import Options
+from pixmill_api.service import quota
 from pixmill_api.service.intake import StoredUpload
 from pixmill_api.service.job_documents import job_document
 from pixmill_api.service.watermarks import uploads_named_by, with_digests
@@ -41,10 +42,11 @@ class Submission:
 
 
 def submit(context: Context, session: Session, submission: Submission) -> dict[str, Any]:
-    """The job's document. Raises QueueFull, and InvalidRequest if an upload, the source or a watermark, is not the
-    project's.
+    """The job's document. Raises QueueFull, QuotaExceeded, and InvalidRequest if an upload, the source or a
+    watermark, is not the project's.
     """
     _check_run_at(submission.options.run_at, context.settings.max_delay)
+    quota.admit(session, submission.caller)
     context.backlog.admit(session)
     new = _new_job(session, submission)
     job_id = jobs.insert(session, new)

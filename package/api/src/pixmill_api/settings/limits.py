@@ -1,0 +1,46 @@
+"""How much one API key may ask for, and how long this process remembers a key."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pixmill_shared.settings.base import Settings
+
+
+class LimitSettings(Settings):
+    """A key may have limits of its own, which count instead."""
+
+    rate: int = Field(
+        default=6_000,
+        ge=0,
+        le=10_000_000,
+        validation_alias="PIXMILL_RATE_LIMIT",
+        description="requests a minute that an API key may send; 0: no limit",
+    )
+    burst: int = Field(
+        default=0,
+        ge=0,
+        le=10_000_000,
+        validation_alias="PIXMILL_RATE_BURST",
+        description="requests that an API key may send at once after a pause; 0: those of ten seconds, 10 at least",
+    )
+    when_down: Literal["open", "closed"] = Field(
+        default="open",
+        validation_alias="PIXMILL_RATE_LIMIT_WHEN_DOWN",
+        description="open: without Redis nothing is limited; closed: requests are answered 503 then",
+    )
+    max_unfinished: int = Field(
+        default=0,
+        ge=0,
+        le=10_000_000,
+        validation_alias="PIXMILL_MAX_UNFINISHED_JOBS",
+        description="jobs of an API key that may wait or run at the same time; 0: no limit",
+    )
+    key_cache_ttl: float = Field(
+        default=5,
+        ge=0,
+        le=300,
+        validation_alias="PIXMILL_KEY_CACHE_TTL",
+        description="seconds that an API process trusts a key without asking the database: so long may a revoked one "
+        "still work; 0: it asks each time",
+    )
