@@ -52,15 +52,15 @@ _INSERT = Prepared(
     WITH job AS (
       INSERT INTO jobs (id, project, kind, stage, queue, priority, api_key_id, source, source_key, source_sha256,
                         recipe, metadata, webhook_url, request_id, destination, retry_of, run_at,
-                        owner, turn)
+                        owner, turn, preset, preset_version)
       VALUES ($1, $2, 'process', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-              CASE WHEN $16 > clock_timestamp() THEN $16 END, $17, {lanes.next_turn("$4", "$5", "$17")})
+              CASE WHEN $16 > clock_timestamp() THEN $16 END, $17, {lanes.next_turn("$4", "$5", "$17")}, $18, $19)
       RETURNING created_at
     )
     SELECT created_at, pg_notify('{WAKE_CHANNEL}', '') FROM job
     """,
     *("uuid", "text", "text", "text", "smallint", "uuid", "jsonb"),
-    *("text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid", "timestamptz", "text"),
+    *("text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid", "timestamptz", "text", "text", "integer"),
 )
 
 _CLAIM = Prepared(
@@ -158,6 +158,9 @@ class NewJob:
     run_at: datetime.datetime | None = None
     #: Whose turn it takes; None: the project's.
     owner: str | None = None
+    #: What the recipe was named, and which version of it that is.
+    preset: str | None = None
+    preset_version: int | None = None
 
 
 def insert(session: Session, job: NewJob) -> uuid.UUID:
@@ -176,7 +179,7 @@ def insert(session: Session, job: NewJob) -> uuid.UUID:
             job.source_key,
         ),
         *(job.source_sha256, job.recipe, job.metadata or {}, job.webhook_url, job.request_id, job.destination),
-        *(job.retry_of, job.run_at, job.owner or lanes.owner_of(job.project)),
+        *(job.retry_of, job.run_at, job.owner or lanes.owner_of(job.project), job.preset, job.preset_version),
     )
     return job_id
 

@@ -44,4 +44,6 @@ def _like(origin: Job, request_id: str | None) -> jobs.NewJob:
         request_id=request_id,
         destination=origin.destination,
         retry_of=origin.id,
+        preset=origin.preset,
+        preset_version=origin.preset_version,
     )
