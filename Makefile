@@ -12,8 +12,8 @@ endif
 PACKAGES := package/shared package/api package/imaging package/notifier package/cli
 IMAGES ?=
 ARGS ?=
-# Many tests wait for processes rather than for the processor. A file stays together, since its tests share servers.
-TEST_PROCESSES ?= 3
+# Many tests wait for processes rather than for the processor. tests/conftest.py has the order, and what stays together.
+TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: bench-backlog bench-deliveries bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
@@ -41,7 +41,7 @@ up: install ## start the stack and keep it running (Ctrl-C stops it)
 	@$(BIN)/pixmill up $(ARGS)
 
 test: install ## all tests; starts the servers it needs by itself
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-unit: install ## the fast ones: no socket, no server
 	$(BIN)/python -m pytest tests/unit $(ARGS)

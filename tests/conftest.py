@@ -1,12 +1,48 @@
-"""Fixtures that more than one kind of test needs. Servers start at their first use, once a session."""
+"""Fixtures that more than one kind of test needs. Servers start at their first use, once a session.
+
+And the order in which files are given to the processes that run them: those that wait longest first, so that no process
+is left alone with one at the end.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.s3 import S3, running_s3
 from tests.servers import Servers, running_servers
+
+WAIT_LONGEST: Final = (
+    "tests/e2e",
+    "tests/integration/local_stack",
+    "tests/integration/shared",
+    "tests/integration/containers",
+    "tests/integration/notifier",
+    "tests/integration/api",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    found = [rank for rank, directory in enumerate(WAIT_LONGEST) if item.nodeid.startswith(f"{directory}/")]
+    return found[0] if found else len(WAIT_LONGEST)
+
+
+class ByStack(LoadFileScheduling):
+    """A file's tests share servers, and those that break things share a whole stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "test_faults" if nodeid.startswith("tests/e2e/test_faults_") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack:
+    return ByStack(config, log)
 
 
 @pytest.fixture(scope="session")
