@@ -57,14 +57,14 @@ def test_prefork_children_make_thousands_of_requests_at_once(redis_url: str, dir
     # Without a time-out of the socket, which would end a wait for the list after 5 s.
     client = redis.Redis.from_url(redis_url, socket_timeout=None)
     with prefork_worker(redis_url, [directory, bucket]) as worker, client:
-        for _ in range(24):
+        for _ in range(12):
             app.send_task("mixed", (8,), ignore_result=True)
-        done = [json.loads(client.blpop(["test:done"], timeout=60)[1]) for _ in range(24)]
+        done = [json.loads(client.blpop(["test:done"], timeout=60)[1]) for _ in range(12)]
         parent = threads_of(worker.pid)
     app.close()
     assert [result for result in done if "error" in result] == []
-    assert sum(result["requests"] for result in done) == 24 * 8 * 2 * 9
-    assert len({result["pid"] for result in done}) >= 8
+    assert sum(result["requests"] for result in done) == 12 * 8 * 2 * 9
+    assert len({result["pid"] for result in done}) >= 4
     assert all(RUNTIME in result["threads"] for result in done)
     assert RUNTIME not in parent
     for place in (directory, bucket):
