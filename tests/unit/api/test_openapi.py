@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from pixmill_api.app import create_app
 from pixmill_shared.domain.recipe import parse_recipe
@@ -45,8 +46,6 @@ KEYED = {
     *("/api/v1/endpoints", "/api/v1/endpoints/{endpoint_id}/rotate", "/api/v1/endpoints/{endpoint_id}/ping"),
     "/api/v1/deliveries/{delivery_id}/resend",
 }
-#: What they make is no job, so no queue of jobs is too full for it.
-NO_JOBS = ("/api/v1/uploads", "/api/v1/endpoints", "/api/v1/deliveries")
 
 
 def test_calls_that_make_something_take_a_key_and_no_others_do(document: dict[str, Any]) -> None:
@@ -57,7 +56,41 @@ def test_calls_that_make_something_take_a_key_and_no_others_do(document: dict[st
             assert ("Idempotency-Key" in names) == makes, (method, path)
             if makes:
                 assert {"400", "409", "422"} <= operation["responses"].keys(), path
-                assert ("429" in operation["responses"]) != path.startswith(NO_JOBS), path
+
+
+#: What follows from what an operation takes.
+FOLLOWING = {
+    "key": {"401", "403", "429", "503"},
+    "id": {"404"},
+    "query": {"422"},
+    "body": {"400", "408", "413", "415", "422"},
+}
+
+
+def test_every_call_tells_all_the_problems_that_what_it_takes_may_have(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            places = {parameter["in"] for parameter in operation.get("parameters", ())}
+            takes = {"key": "security" in operation, "id": "path" in places, "query": "query" in places}
+            takes["body"] = "requestBody" in operation
+            for what in (what for what, is_taken in takes.items() if is_taken):
+                assert FOLLOWING[what] <= operation["responses"].keys(), (method, path, what)
+
+
+def test_names_of_operations_are_those_of_functions_and_unique(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operations in document["paths"].values() for operation in operations.values()]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names), names
+
+
+def test_every_tag_is_described(document: dict[str, Any]) -> None:
+    used = {tag for operations in document["paths"].values() for op in operations.values() for tag in op["tags"]}
+    assert used == {tag["name"] for tag in document["tags"]}
+    assert all(tag["description"] for tag in document["tags"])
+
+
+def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(document).validate()
 
 
 def test_example_of_a_recipe_is_one(document: dict[str, Any]) -> None:

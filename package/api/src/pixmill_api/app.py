@@ -7,7 +7,7 @@ from importlib.metadata import version
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
-from pixmill_api import openapi, problems
+from pixmill_api import openapi_document, problems
 from pixmill_api.auth import Context
 from pixmill_api.middleware import RequestContext
 from pixmill_api.routes import dead_letters, deliveries, docs, endpoints, files, health, jobs, process, uploads
@@ -37,6 +37,8 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         title="pixmill",
         version=version("pixmill-api"),
         description="Resize, filter and re-encode pictures, asynchronously.",
+        servers=[{"url": context.public_url}],
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -44,7 +46,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    openapi.install(app)
+    openapi_document.install(app)
     for module in (uploads, process, jobs, endpoints, deliveries, dead_letters, files, health, docs):
         app.include_router(module.router)
 

@@ -8,12 +8,12 @@ from pydantic_core import ErrorDetails
 
 from pixmill_api.domain.documents import unstorable
 from pixmill_api.errors import InvalidRequest
-from pixmill_api.schemas import JobRequest, ProcessForm
+from pixmill_api.schemas import JobRequest, ShortOptions
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.domain.recipe import Limits, Recipe, RecipeError, parse_recipe, process_recipe
 
 Body = TypeVar("Body", bound=BaseModel)
-Short = TypeVar("Short", bound=ProcessForm)
+Short = TypeVar("Short", bound=ShortOptions)
 
 _NOT_OFFERED: Final = {
     "/preset": "is not offered by this version; send what is to be done itself",

@@ -117,15 +117,38 @@ class JobRequest(Options):
     recipe: Annotated[Any, WithJsonSchema(RECIPE_SCHEMA)]
 
 
-class ProcessForm(Options):
-    """The short form: one output that fits into a box. The fields of the multipart form, next to ``file``."""
+class ShortOptions(Options):
+    """One output that fits into a box."""
 
     width: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 800
     height: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 600
     filter: Annotated[Any, WithJsonSchema({"type": "string", "enum": ["none", *FILTERS]})] = "none"
 
 
-class ProcessRequest(ProcessForm):
+def _as_form(schema: dict[str, Any]) -> None:
+    """A form has the field `file` besides, and no way to write null."""
+    fields = schema.setdefault("properties", {})
+    for field in fields.values():
+        if {"type": "null"} in field.get("anyOf", ()):
+            field.update(field.pop("anyOf")[0])
+            del field["default"]
+    fields["file"] = {"type": "string", "format": "binary", "description": "The bytes of a picture"}
+    schema["required"] = ["file"]
+
+
+class UploadForm(_Body):
+    """The picture alone."""
+
+    model_config = ConfigDict(json_schema_extra=_as_form)
+
+
+class ProcessForm(ShortOptions):
+    """The short form, with the bytes of the picture: one output that fits into a box."""
+
+    model_config = ConfigDict(json_schema_extra=_as_form)
+
+
+class ProcessRequest(ShortOptions):
     """The short form, with the address of the picture."""
 
     image_url: WebUrl

@@ -14,7 +14,7 @@ from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import created, once_per_key
-from pixmill_api.openapi import CHANGE_BODY, ENDPOINT_BODY, KEYED, ROTATE_BODY, problems_of, success
+from pixmill_api.openapi import KEYED, body, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.reading import read_body
 from pixmill_api.routes import router as make_router
@@ -55,16 +55,16 @@ async def list_endpoints(
     status_code=201,
     summary="Make an endpoint",
     responses={**success(201, CreatedEndpoint), **problems_of(400, 401, 409, 413, 415, 422, 503)},
-    openapi_extra={"requestBody": ENDPOINT_BODY, **KEYED},
+    openapi_extra={**body(EndpointRequest), **KEYED},
 )
 async def create_endpoint(request: Request, context: Shared, caller: Writing) -> Response:
     """From now on it hears of every event of the project that it asks for. Its secret is in this answer only."""
     once = once_per_key(request, context, caller, secret=True)
     document = await read_json(request, context.settings.max_body_bytes)
-    body = read_body(EndpointRequest, document)
+    wanted = read_body(EndpointRequest, document)
 
     def answer(session: Session) -> Response:
-        made = endpoints.create(context, session, caller, body)
+        made = endpoints.create(context, session, caller, wanted)
         return created(201, made, {"Location": made["urls"]["self"], **_NOT_KEPT})
 
     return await once.answer(document, answer)
@@ -84,13 +84,13 @@ async def get_endpoint(endpoint_id: str, context: Shared, caller: Reading) -> JS
     "/{endpoint_id}",
     summary="Change an endpoint",
     responses={**success(200, EndpointDocument), **problems_of(400, 401, 404, 413, 415, 422, 503)},
-    openapi_extra={"requestBody": CHANGE_BODY},
+    openapi_extra=body(EndpointChange),
 )
 async def change_endpoint(request: Request, endpoint_id: str, context: Shared, caller: Writing) -> JSONResponse:
     """What waits for its next try goes to the new URL. With `disabled: true` nothing is sent to it."""
     found = _id(endpoint_id)
-    body = read_body(EndpointChange, await read_json(request, context.settings.max_body_bytes))
-    return JSONResponse(await run_in_threadpool(endpoints.change, context, caller, found, body))
+    wanted = read_body(EndpointChange, await read_json(request, context.settings.max_body_bytes))
+    return JSONResponse(await run_in_threadpool(endpoints.change, context, caller, found, wanted))
 
 
 @router.delete(
@@ -106,16 +106,16 @@ async def delete_endpoint(endpoint_id: str, context: Shared, caller: Writing) ->
     "/{endpoint_id}/rotate",
     summary="Give an endpoint a new secret",
     responses={**success(200, RotatedSecret), **problems_of(400, 401, 404, 409, 413, 415, 422, 503)},
-    openapi_extra={"requestBody": ROTATE_BODY, **KEYED},
+    openapi_extra={**body(RotateRequest, required=False), **KEYED},
 )
 async def rotate_secret(request: Request, endpoint_id: str, context: Shared, caller: Writing) -> Response:
     """For a time webhooks carry two signatures, by the new secret and by the former one."""
     once, found = once_per_key(request, context, caller, secret=True), _id(endpoint_id)
     document = await _optional(request, context.settings.max_body_bytes)
-    body = read_body(RotateRequest, document)
+    wanted = read_body(RotateRequest, document)
 
     def answer(session: Session) -> Response:
-        return created(200, endpoints.rotate(context, session, caller, found, body.secret), _NOT_KEPT)
+        return created(200, endpoints.rotate(context, session, caller, found, wanted.secret), _NOT_KEPT)
 
     return await once.answer(document, answer)
 

@@ -11,12 +11,12 @@ from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import once_per_key
-from pixmill_api.openapi import FILE_ANSWERS, JOB_BODY, KEYED, problems_of, success
+from pixmill_api.openapi import FILE_ANSWERS, KEYED, body, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.reading import read_job
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accepted, request_id_of
-from pixmill_api.schemas import JobDocument, JobList
+from pixmill_api.schemas import JobDocument, JobList, JobRequest
 from pixmill_api.service import job_documents
 from pixmill_api.service.canceling import cancel_job
 from pixmill_api.service.places import destination_address, source_address
@@ -35,21 +35,21 @@ router = make_router("jobs")
     status_code=202,
     summary="Make a job",
     responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
-    openapi_extra={"requestBody": JOB_BODY, **KEYED},
+    openapi_extra={**body(JobRequest), **KEYED},
 )
 async def create_job(request: Request, context: Shared, caller: Writing) -> Response:
     """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode."""
     once = once_per_key(request, context, caller)
     limits = Limits(max_outputs=context.settings.max_outputs)
     document = await read_json(request, context.settings.max_body_bytes)
-    body, recipe = read_job(document, limits)
-    source = body.source
+    wanted, recipe = read_job(document, limits)
+    source = wanted.source
     submission = Submission(
-        *(caller, recipe, body, request_id_of(request)),
+        *(caller, recipe, wanted, request_id_of(request)),
         url=source.url,
         upload_id=source.upload_id,
         key=source_address(context, source.key),
-        destination=destination_address(context, body.destination, recipe),
+        destination=destination_address(context, wanted.destination, recipe),
     )
     return await accepted(once, document, lambda session: submit(context, session, submission))
 

@@ -12,7 +12,7 @@ from pixmill_api.domain.documents import read_document
 from pixmill_api.domain.media_types import FORM, essence
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.idempotency import Once, once_per_key
-from pixmill_api.openapi import KEYED, PROCESS_BODY, problems_of, success
+from pixmill_api.openapi import KEYED, body, problems_of, success
 from pixmill_api.reading import read_short
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accepted, request_id_of
@@ -31,7 +31,7 @@ _NUMBERS: Final = ("width", "height")
     status_code=202,
     summary="Make one picture",
     responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
-    openapi_extra={"requestBody": PROCESS_BODY, **KEYED},
+    openapi_extra={**body(ProcessRequest, form=ProcessForm), **KEYED},
 )
 async def process(request: Request, context: Shared, caller: Writing) -> Response:
     """Fit a picture into a box, with a filter if you like; by URL as JSON, or as a form with the field `file`.
@@ -45,8 +45,8 @@ async def process(request: Request, context: Shared, caller: Writing) -> Respons
             context.backlog.refuse_early()
         return await _from_form(request, content_type, context, caller, once)
     document = await read_json(request, context.settings.max_body_bytes)
-    body, recipe = read_short(ProcessRequest, document)
-    submission = Submission(caller, recipe, body, request_id_of(request), url=body.image_url)
+    wanted, recipe = read_short(ProcessRequest, document)
+    submission = Submission(caller, recipe, wanted, request_id_of(request), url=wanted.image_url)
     return await accepted(once, document, lambda session: submit(context, session, submission))
 
 
@@ -56,8 +56,8 @@ async def _from_form(request: Request, content_type: str, context: Context, call
         aclosing(limited(request, limit)) as chunks,
         received_form(context, content_type, chunks, known=tuple(ProcessForm.model_fields)) as form,
     ):
-        body, recipe = read_short(ProcessForm, _as_json(form.fields))
-        submission = Submission(caller, recipe, body, request_id_of(request), attached=form.upload)
+        wanted, recipe = read_short(ProcessForm, _as_json(form.fields))
+        submission = Submission(caller, recipe, wanted, request_id_of(request), attached=form.upload)
         return await accepted(once, form.content(), lambda session: submit(context, session, submission))
 
 

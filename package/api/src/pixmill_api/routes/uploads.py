@@ -10,9 +10,9 @@ from pixmill_api.auth import Context, Shared, Writing
 from pixmill_api.bodies import limited
 from pixmill_api.domain.media_types import FORM, essence
 from pixmill_api.idempotency import created, once_per_key
-from pixmill_api.openapi import KEYED, UPLOAD_BODY, problems_of, success
+from pixmill_api.openapi import KEYED, picture_body, problems_of, success
 from pixmill_api.routes import router as make_router
-from pixmill_api.schemas import UploadDocument
+from pixmill_api.schemas import UploadDocument, UploadForm
 from pixmill_api.service.form_intake import ENVELOPE, received_form
 from pixmill_api.service.intake import StoredUpload, accepted_type, kept_if_used
 from pixmill_api.service.submission import record_upload
@@ -25,7 +25,7 @@ router = make_router("uploads")
     status_code=201,
     summary="Upload a picture",
     responses={**success(201, UploadDocument), **problems_of(400, 401, 409, 413, 415, 422, 503)},
-    openapi_extra={"requestBody": UPLOAD_BODY, **KEYED},
+    openapi_extra={**picture_body(UploadForm), **KEYED},
 )
 async def create_upload(request: Request, context: Shared, caller: Writing) -> Response:
     """Raw bytes with an image content type, or a form with the field `file`; streamed and hashed on the way.
