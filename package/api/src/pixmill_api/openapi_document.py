@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the models that routes name and the problems that follow from what they take."""
+"""The OpenAPI document: FastAPI's, with the models that routes name, and problems that follow from what calls take."""
 
 import inspect
 from collections.abc import Iterator
