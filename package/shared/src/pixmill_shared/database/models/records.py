@@ -128,7 +128,8 @@ class Preset(Base):
     __tablename__ = "presets"
 
     project: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(primary_key=True)
+    #: Its order is that of the bytes, as Python's: lists have built-in presets between them.
+    name: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
     recipe: Mapped[dict[str, Any] | None]
     description: Mapped[str] = mapped_column(server_default=text("''"))

@@ -84,7 +84,7 @@ def _presets() -> None:
     op.create_table(
         "presets",
         sa.Column("project", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(collation="C"), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("recipe", _JSON, nullable=True),
         sa.Column("description", sa.Text(), server_default=sa.text("''"), nullable=False),
