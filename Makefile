@@ -16,7 +16,7 @@ ARGS ?=
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: bench-backlog bench-deliveries bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
+.PHONY: bench-api bench-backlog bench-deliveries bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ moon: install ## the packages' tasks through moon, all or those of ARGS=notifier
 
 lock: install ## renew requirements.lock and the images' locks (hashes, no addresses)
 	$(BIN)/python tools/lock.py $(ARGS)
+
+bench-api: install ## POST /jobs against an API that publishes within the request; uploads
+	$(BIN)/python -m bench.api $(ARGS)
 
 bench-imaging: install ## engines compared: CPU an image, images a second, SSIM
 	$(BIN)/python -m bench.imaging $(ARGS)
