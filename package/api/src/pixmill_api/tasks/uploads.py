@@ -14,7 +14,9 @@ KILLED_AFTER: Final = 1_800
 
 @app.task(name=TaskName.EXPIRE_UPLOADS.value, soft_time_limit=LONGEST, time_limit=KILLED_AFTER)
 def expire_unfinished() -> None:
-    """Delete the uploads that no job used in time."""
+    """Delete the uploads that were not complete in time, and those that no job used in time."""
+    from pixmill_shared.service.expiring import expire_sessions
     from pixmill_shared.service.sweeping import sweep_uploads
 
+    expire_sessions(runtime().database, runtime().store)
     sweep_uploads(runtime().database, runtime().store, older_than=MaintenanceSettings.load().uploads_after)

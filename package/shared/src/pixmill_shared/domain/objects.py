@@ -1,15 +1,25 @@
-"""The names of pixmill's own objects, each unique to what it is written for: none is ever written a second time."""
+"""The names of pixmill's own objects, each unique to what it is written for: none is ever written a second time, but
+what clients write past the API, which nothing reads but the copy that is checked."""
 
 import re
 import uuid
 from typing import Final
 
 #: In which directories they are: few enough to list one by one, and each a part of what there is.
-PREFIXES: Final = ("sources", "uploads", "probes", *(f"renditions/{part:02x}" for part in range(256)))
+PREFIXES: Final = (
+    "sources",
+    "uploads",
+    "parts",
+    "incoming",
+    "probes",
+    *(f"renditions/{part:02x}" for part in range(256)),
+)
 
 _ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SOURCE: Final = re.compile(rf"sources/{_ID}/\d+")
-_UPLOAD: Final = re.compile(rf"uploads/({_ID})")
+_UPLOAD: Final = re.compile(rf"uploads/({_ID})(?:\.{_ID})?")
+_PART: Final = re.compile(rf"parts/({_ID})/{_ID}")
+_INCOMING: Final = re.compile(rf"incoming/({_ID})")
 _PROBE: Final = re.compile(rf"probes/{_ID}")
 _RENDITION: Final = re.compile(rf"renditions/([0-9a-f]{{2}})/(\1[0-9a-f]*)/{_ID}\.\w+")
 
@@ -21,6 +31,21 @@ def source_name(job_id: uuid.UUID, fence: int) -> str:
 
 def upload_name(upload_id: uuid.UUID) -> str:
     return f"uploads/{upload_id}"
+
+
+def assembled_name(upload_id: uuid.UUID, attempt: uuid.UUID) -> str:
+    """Of an upload that came over a session; two attempts to complete it cannot write the same object."""
+    return f"uploads/{upload_id}.{attempt}"
+
+
+def part_name(upload_id: uuid.UUID, part_id: uuid.UUID) -> str:
+    """Of some bytes of a resumable upload."""
+    return f"parts/{upload_id}/{part_id}"
+
+
+def incoming_name(upload_id: uuid.UUID) -> str:
+    """Where a client writes past the API, perhaps again after its upload is complete."""
+    return f"incoming/{upload_id}"
 
 
 def rendition_name(key: str, rendition_id: uuid.UUID, extension: str) -> str:
@@ -44,6 +69,12 @@ def is_probe(name: str) -> bool:
 def upload_of(name: str) -> uuid.UUID | None:
     """The id in the name of an upload."""
     found = _UPLOAD.fullmatch(name)
+    return uuid.UUID(found[1]) if found else None
+
+
+def session_of(name: str) -> uuid.UUID | None:
+    """The id in the name of an object that an upload session may need: a part, incoming bytes, or the whole."""
+    found = _PART.fullmatch(name) or _INCOMING.fullmatch(name) or _UPLOAD.fullmatch(name)
     return uuid.UUID(found[1]) if found else None
 
 

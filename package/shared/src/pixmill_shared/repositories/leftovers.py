@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, delete, exists, func, literal, select
 from sqlalchemy.orm import Session
 
-from pixmill_shared.database.models import Job, JobUpload, Rendition, Upload
-from pixmill_shared.domain.objects import is_source, rendition_key_of, upload_of
+from pixmill_shared.database.models import Job, JobUpload, Rendition, Upload, UploadSession
+from pixmill_shared.domain.objects import is_source, rendition_key_of, session_of, upload_of
 
 _UNUSED: Final = ~exists().where(Job.source_key == Upload.key) & ~exists().where(JobUpload.upload_id == Upload.id)
 
@@ -17,9 +17,11 @@ _UNUSED: Final = ~exists().where(Job.source_key == Upload.key) & ~exists().where
 def named(session: Session, keys: Collection[str]) -> set[str]:
     """Those of the objects ``keys`` that a row names. Each table is asked by an index, for the names that are its own.
 
-    ``storage_key`` has none, but the name of a rendition's object tells the row's ``key``.
+    ``storage_key`` has none, but the name of a rendition's object tells the row's ``key``. All objects of an upload
+    session stay as long as its row does: some are written before a row names them, or are older than their name.
     """
-    found: set[str] = set()
+    sessions = {key: session_id for key in keys if (session_id := session_of(key))}
+    found = _of_sessions(session, sessions)
     if sources := [key for key in keys if is_source(key)]:
         found |= set(session.scalars(select(Job.source_key).where(_among(Job.source_key, sources))))
     if ids := [upload_id for key in keys if (upload_id := upload_of(key))]:
@@ -53,6 +55,14 @@ def count_unused_uploads(session: Session, ids: Collection[uuid.UUID]) -> int:
     """How many of ``ids`` no job uses now."""
     query = select(func.count()).select_from(Upload)
     return session.scalar(query.where(Upload.id == any_(literal(list(ids), ARRAY(Uuid()))), _UNUSED)) or 0
+
+
+def _of_sessions(session: Session, keys: dict[str, uuid.UUID]) -> set[str]:
+    if not keys:
+        return set()
+    ids = literal(sorted(set(keys.values())), ARRAY(Uuid()))
+    alive = set(session.scalars(select(UploadSession.id).where(UploadSession.id == any_(ids))))
+    return {key for key, session_id in keys.items() if session_id in alive}
 
 
 def _among(column: Any, values: Sequence[str]) -> ColumnElement[bool]:

@@ -19,7 +19,7 @@ from pixmill_shared.domain.objects import (
     is_source,
     probe_name,
     rendition_key_of,
-    upload_of,
+    session_of,
 )
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import leftovers
@@ -115,7 +115,7 @@ def _pages(found: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
 
 def _is_ours(name: str) -> bool:
     """Anything else in the storage is somebody else's."""
-    return is_source(name) or is_probe(name) or upload_of(name) is not None or rendition_key_of(name) is not None
+    return is_source(name) or is_probe(name) or session_of(name) is not None or rendition_key_of(name) is not None
 
 
 def _unnamed(database: Database, objects: dict[str, ObjectInfo]) -> list[ObjectInfo]:

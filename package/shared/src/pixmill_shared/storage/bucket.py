@@ -8,6 +8,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from pixmill_shared.storage.keys import check_key
 from pixmill_shared.storage.objects import Objects, writing
+from pixmill_shared.storage.store import SignedPut
 
 _NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
 _LEAST: Final = datetime.timedelta(seconds=1)
@@ -28,6 +29,15 @@ class BucketStore(Objects):
         with writing():
             return obstore.sign(self._store, "GET", check_key(key), max(remaining, _LEAST))
 
+    def signed_put(self, key: str, expires_at: datetime.datetime, media_type: str) -> SignedPut:
+        remaining = expires_at - datetime.datetime.now(datetime.UTC)
+        with writing():
+            url = obstore.sign(self._store, "PUT", check_key(key), max(remaining, _LEAST))
+        headers = {"Content-Type": media_type}
+        if isinstance(self._bucket, AzureStore):
+            headers["x-ms-blob-type"] = "BlockBlob"
+        return SignedPut(url, headers)
+
     def remove_unfinished(self, before: datetime.datetime) -> int:
         """Nothing: the library lists no unfinished uploads."""
         return 0
@@ -38,6 +48,10 @@ class BucketStore(Objects):
 
     def _attributes(self, media_type: str) -> dict[str, str]:
         return {"Content-Type": media_type}
+
+    def _media_type(self, key: str) -> str | None:
+        found = obstore.get(self._store, key, options={"head": True}).attributes
+        return next((str(value) for name, value in found.items() if name.lower() == "content-type"), None)
 
     def _is_there(self, error: FileNotFoundError) -> bool:
         # A bucket that is missing, or misspelt, must not fail jobs for good. obstore has one error for both; the

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+import obstore
 from obstore.store import LocalStore
 
 from pixmill_shared.storage.keys import check_key, is_unfinished
@@ -37,9 +38,17 @@ class DirectoryStore(Objects):
         super().put_stream(key, chunks, media_type)
         self._flush(key)
 
+    def copy(self, source: str, target: str) -> None:
+        """By a hard link: what replaces ``source`` later is another file."""
+        super().copy(source, target)
+        self._flush(target)
+
     def signed_url(self, key: str, expires_at: datetime.datetime, media_type: str, filename: str) -> str:
         query = self._signer.query(check_key(key), expires_at, media_type, filename)
         return f"{self._public_url}/files/{quote(key)}?{query}"
+
+    def signed_put(self, key: str, expires_at: datetime.datetime, media_type: str) -> None:
+        check_key(key)
 
     def remove_unfinished(self, before: datetime.datetime) -> int:
         with writing():
@@ -56,6 +65,9 @@ class DirectoryStore(Objects):
 
     def _attributes(self, media_type: str) -> None:
         """Files have none: the media type is in the signed URL."""
+
+    def _media_type(self, key: str) -> None:
+        obstore.head(self._store, key)
 
     def _is_there(self, error: FileNotFoundError) -> bool:
         # A directory that went away (a volume that is not mounted) must not fail jobs for good.

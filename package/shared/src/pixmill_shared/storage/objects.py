@@ -101,6 +101,17 @@ class Objects(ABC):
         except ObjectNotFound:
             return
 
+    def copy(self, source: str, target: str) -> None:
+        check_key(source)
+        check_key(target)
+        with self._reading():
+            obstore.copy(self._store, source, target)
+
+    def media_type(self, key: str) -> str | None:
+        check_key(key)
+        with self._reading():
+            return self._media_type(key)
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         return self._listed(prefix)
@@ -117,6 +128,10 @@ class Objects(ABC):
     @abstractmethod
     def _is_there(self, error: FileNotFoundError) -> bool:
         """Whether it is only the object that is missing, not the whole store."""
+
+    @abstractmethod
+    def _media_type(self, key: str) -> str | None:
+        """What was kept. Raises FileNotFoundError."""
 
     @property
     def _store(self) -> Any:

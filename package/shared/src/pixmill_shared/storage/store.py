@@ -45,6 +45,14 @@ class ObjectInfo:
     modified: datetime.datetime
 
 
+@dataclass(frozen=True)
+class SignedPut:
+    """A PUT to ``url`` with ``headers`` writes one object."""
+
+    url: str
+    headers: dict[str, str]
+
+
 class ObjectStore(Protocol):
     """Keys are as ``keys.py`` says. No key may lie below another one (``a`` and ``a/b``): a directory cannot hold both.
 
@@ -80,6 +88,14 @@ class ObjectStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove; absent is fine."""
 
+    def copy(self, source: str, target: str) -> None:
+        """Write ``target`` from what ``source`` is now, without its bytes passing through this process. ``target`` may
+        tell the time at which ``source`` was written. Buckets copy 5 GiB at most.
+        """
+
+    def media_type(self, key: str) -> str | None:
+        """What the object was written with; None where the store keeps no media types."""
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects below ``prefix`` (whole segments: ``a`` lists ``a/b``, not ``ab``; empty: all), in no order."""
 
@@ -94,4 +110,10 @@ class ObjectStore(Protocol):
 
         Directories answer with ``media_type`` and ``filename``; buckets with the media type that the object was
         written with and no file name (see docs/decisions/object-store.md).
+        """
+
+    def signed_put(self, key: str, expires_at: datetime.datetime, media_type: str) -> SignedPut | None:
+        """What writes the object from outside until ``expires_at``, again and again. None: a directory has no way in.
+
+        Nothing binds who has it to a size, a hash or the media type: look at what came.
         """
