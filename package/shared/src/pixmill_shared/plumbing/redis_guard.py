@@ -51,12 +51,17 @@ class GuardedChannel(Channel):
     """Lets messages through and sets the rest aside, on the list POISON, from which workers record it."""
 
     QoS = GuardedQoS
+    _client_of_pool: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        client = super()._create_client(asynchronous)  # type: ignore[misc]
         if asynchronous:  # the one that pops
+            client = super()._create_client(asynchronous)  # type: ignore[misc]
             client.set_response_callback("BRPOP", self._only_messages)
-        return client
+            return client
+        # kombu makes one for each command, which costs more than the command. After a fork the pool is another one.
+        if self._client_of_pool is None or self._client_of_pool.connection_pool is not self.pool:
+            self._client_of_pool = super()._create_client()  # type: ignore[misc]
+        return self._client_of_pool
 
     def _only_messages(self, reply: Any, **_: Any) -> Any:
         """None, as if nothing had come, for what is no message."""
