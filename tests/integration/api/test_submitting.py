@@ -9,7 +9,19 @@ from tests.integration.api.running import Api
 PICTURE = b"\xff\xd8 not really a picture, which the API does not judge"
 RECIPE = {"outputs": [{"name": "web", "operations": [{"op": "resize", "width": 20}], "format": "webp"}]}
 KEYS = {
-    *("job_id", "status", "stage", "priority", "progress", "source", "destination", "outputs", "result", "error"),
+    *(
+        "job_id",
+        "status",
+        "stage",
+        "priority",
+        "progress",
+        "source",
+        "destination",
+        "preset",
+        "outputs",
+        "result",
+        "error",
+    ),
     *("attempts", "queue_position", "batch_id", "metadata", "created_at", "started_at", "finished_at", "urls"),
     *("retry_of", "run_at"),
 }

@@ -7,6 +7,7 @@ RequestError
  |- MediaTypeRefused     a content type that the call does not take
  |- NotAuthenticated     no key, or one that does not exist
  |- ScopeMissing         the key may not do that
+ |- PresetRequired       the key may name presets, and send no recipe of its own
  |- LinkRefused          a signed URL that is tampered with or has expired
  |- NotFound             there is no such thing, or it is another project's
  |- Conflict             not in the state that the thing is in
@@ -65,6 +66,11 @@ class NotAuthenticated(RequestError):
 class ScopeMissing(RequestError):
     def __init__(self, scope: str) -> None:
         super().__init__(f"The API key does not have the scope {scope}. Use one that has.")
+
+
+class PresetRequired(RequestError):
+    def __init__(self) -> None:
+        super().__init__("The API key may name presets only. Send `preset` instead of what is to be done itself.")
 
 
 class LinkRefused(RequestError):

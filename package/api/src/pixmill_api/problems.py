@@ -35,6 +35,7 @@ class ProblemCode(StrEnum):
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
+    PRESET_REQUIRED = "preset_required"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
@@ -63,6 +64,7 @@ _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.KeyMalformed: Kind(400, ProblemCode.MALFORMED, "The Idempotency-Key cannot be used"),
     errors.NotAuthenticated: Kind(401, ProblemCode.UNAUTHENTICATED, "An API key is needed"),
     errors.ScopeMissing: Kind(403, ProblemCode.FORBIDDEN, "The API key may not do that"),
+    errors.PresetRequired: Kind(403, ProblemCode.PRESET_REQUIRED, "The API key may name presets only"),
     errors.LinkRefused: Kind(403, ProblemCode.FORBIDDEN, "The link does not open this file"),
     errors.NotFound: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
     errors.Conflict: Kind(409, ProblemCode.CONFLICT, "It is too late for that"),

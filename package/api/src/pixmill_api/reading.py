@@ -1,48 +1,58 @@
 """From a JSON document to a checked request, with everything that is wrong at once."""
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pixmill_api.domain.documents import unstorable
 from pixmill_api.errors import InvalidRequest
-from pixmill_api.schemas import JobRequest, ShortOptions
+from pixmill_api.schemas import BOX, JobRequest, ShortOptions
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.domain.recipe import Limits, Recipe, RecipeError, parse_recipe, process_recipe
 
 Body = TypeVar("Body", bound=BaseModel)
 Short = TypeVar("Short", bound=ShortOptions)
 
-_NOT_OFFERED: Final = {
-    "/preset": "is not offered by this version; send what is to be done itself",
-}
+
+def read_job(document: object, limits: Limits) -> tuple[JobRequest, Recipe | None]:
+    """``POST /jobs``; ``limits`` are those of the recipe, which is None if a preset is named. Raises InvalidRequest."""
+    return _read(JobRequest, document, lambda found: own_recipe(found, limits))
 
 
-def read_job(document: object, limits: Limits) -> tuple[JobRequest, Recipe]:
-    """``POST /jobs``; ``limits`` are those of the recipe. Raises InvalidRequest."""
+def read_short(model: type[Short], document: object) -> tuple[Short, Recipe | None]:
+    """``POST /process``, as JSON or as a form; no recipe if a preset is named. Raises InvalidRequest."""
 
-    def recipe_of(found: dict[str, Any]) -> Recipe:
-        try:
-            return parse_recipe(found["recipe"], limits)
-        except RecipeError as error:
-            raise RecipeError([JsonError("/recipe" + e.pointer, e.detail) for e in error.errors]) from None
-
-    return _read(JobRequest, document, recipe_of)
-
-
-def read_short(model: type[Short], document: object) -> tuple[Short, Recipe]:
-    """``POST /process``, as JSON or as a form. Raises InvalidRequest."""
-
-    def recipe_of(found: dict[str, Any]) -> Recipe:
-        given = {"filter_name" if name == "filter" else name: found[name] for name in _SHORT_KEYS if name in found}
-        return process_recipe(**given)
+    def recipe_of(found: dict[str, Any]) -> Recipe | None:
+        given = {"filter_name" if name == "filter" else name: found[name] for name in BOX if name in found}
+        if found.get("preset") is None:
+            return process_recipe(**given)
+        if given:
+            raise RecipeError([JsonError("/preset", f"goes without {', '.join(BOX)}")])
+        return None
 
     return _read(model, document, recipe_of)
 
 
-_SHORT_KEYS: Final = ("width", "height", "filter")
+def own_recipe(document: dict[str, Any], limits: Limits) -> Recipe | None:
+    """Of an object with either ``recipe`` or ``preset``; None: a preset. Raises RecipeError."""
+    recipe, preset = document.get("recipe"), document.get("preset")
+    if recipe is None and preset is None:
+        raise RecipeError([JsonError("/recipe", "is missing, and so is preset: one of the two is needed")])
+    if recipe is None:
+        return None
+    if preset is not None:
+        raise RecipeError([JsonError("/preset", "goes without a recipe: send one of the two")])
+    return read_recipe(recipe, limits)
+
+
+def read_recipe(value: object, limits: Limits) -> Recipe:
+    """What stands under the key ``recipe``. Raises RecipeError."""
+    try:
+        return parse_recipe(value, limits)
+    except RecipeError as error:
+        raise RecipeError([JsonError("/recipe" + e.pointer, e.detail) for e in error.errors]) from None
 
 
 def read_body(model: type[Body], document: object) -> Body:
@@ -69,15 +79,15 @@ def _checked(model: type[Body], document: dict[str, Any]) -> tuple[Body | None, 
         return None, [_json_error(found) for found in error.errors(include_url=False, include_context=False)]
 
 
-def _read(model: type[Body], given: object, recipe_of: Callable[[dict[str, Any]], Recipe]) -> tuple[Body, Recipe]:
+def _read(
+    model: type[Body], given: object, recipe_of: Callable[[dict[str, Any]], Recipe | None]
+) -> tuple[Body, Recipe | None]:
     document = _object(given)
     body, wrong = _checked(model, document)
     try:
         recipe = recipe_of(document)
     except RecipeError as error:
-        wrong += error.errors
-    except KeyError:  # no recipe in it, which the model has noted
-        raise InvalidRequest(wrong) from None
+        raise InvalidRequest([*wrong, *error.errors]) from None
     if body is None or wrong:
         raise InvalidRequest(wrong)
     return body, recipe
@@ -88,7 +98,7 @@ def _json_error(found: ErrorDetails) -> JsonError:
     for part in found["loc"]:
         pointer = join_pointer(pointer, part)
     if found["type"] == "extra_forbidden":
-        return JsonError(pointer, _NOT_OFFERED.get(pointer, "is not a known key"))
+        return JsonError(pointer, "is not a known key")
     if found["type"] == "missing":
         return JsonError(pointer, "is missing")
     if found["type"] in ("model_type", "dict_type"):

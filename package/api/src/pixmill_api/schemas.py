@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEYS, wrong_metadata
+from pixmill_api.domain.presets import REFERENCE_PATTERN
 from pixmill_api.webhook_schemas import ReceiverUrl
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
@@ -74,6 +75,27 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+PresetReference = Annotated[
+    str,
+    Field(
+        description="a preset's name, or `name@version`; the job keeps the recipe that it had then",
+        pattern=f"^{REFERENCE_PATTERN}$",
+        examples=["web"],
+    ),
+]
+
+
+def one_of(*names: str) -> dict[str, Any]:
+    """JSON Schema: exactly one of the keys is there, and not null."""
+    null = {"type": "null"}
+    return {
+        "oneOf": [
+            {"required": [name], "properties": {key: {"not": null} if key == name else null for key in names}}
+            for name in names
+        ]
+    }
+
+
 class Source(_Body):
     """Exactly one of ``upload_id``, ``url`` and ``key``."""
 
@@ -105,7 +127,9 @@ class Options(_Body):
 
 
 class JobRequest(Options):
-    """A source, and what to make of it."""
+    """A source, and what to make of it: exactly one of `recipe` and `preset`."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("recipe", "preset"))
 
     source: Source
     destination: Annotated[str, Field(min_length=1, max_length=MAX_PLACE)] | None = Field(
@@ -114,15 +138,28 @@ class JobRequest(Options):
         "PIXMILL_DESTINATIONS allows",
         examples=["s3://bucket/prefix"],
     )
-    recipe: Annotated[Any, WithJsonSchema(RECIPE_SCHEMA)]
+    recipe: Annotated[Any, WithJsonSchema({"anyOf": [RECIPE_SCHEMA, {"type": "null"}]})] = None
+    preset: PresetReference | None = None
+
+
+BOX: Final = ("width", "height", "filter")
+"""What a preset goes without."""
+
+
+def _box_or_preset(schema: dict[str, Any]) -> None:
+    absent = {"anyOf": [{"not": {"required": ["preset"]}}, {"properties": {"preset": {"type": "null"}}}]}
+    schema["anyOf"] = [absent, {"not": {"anyOf": [{"required": [name]} for name in BOX]}}]
 
 
 class ShortOptions(Options):
-    """One output that fits into a box."""
+    """One output that fits into a box, or what a preset says."""
+
+    model_config = ConfigDict(json_schema_extra=_box_or_preset)
 
     width: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 800
     height: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 600
     filter: Annotated[Any, WithJsonSchema({"type": "string", "enum": ["none", *FILTERS]})] = "none"
+    preset: PresetReference | None = None
 
 
 def _as_form(schema: dict[str, Any]) -> None:
@@ -132,6 +169,7 @@ def _as_form(schema: dict[str, Any]) -> None:
         if {"type": "null"} in field.get("anyOf", ()):
             field.update(field.pop("anyOf")[0])
             del field["default"]
+    _box_or_preset(schema)
     fields["file"] = {"type": "string", "format": "binary", "description": "The bytes of a picture"}
     schema["required"] = ["file"]
 
@@ -193,6 +231,13 @@ class JobError(BaseModel):
     retryable: bool
 
 
+class PresetUsed(BaseModel):
+    """`version` 0: the built-in one."""
+
+    name: str
+    version: int
+
+
 class JobDocument(BaseModel):
     """`result` repeats the first output. `queue_position` is how many jobs come first; null above 1,000, when the
     job does not wait, and in lists."""
@@ -204,6 +249,7 @@ class JobDocument(BaseModel):
     progress: int = Field(ge=0, le=100, description="percent")
     source: dict[str, Any]
     destination: str | None
+    preset: PresetUsed | None = Field(description="what the recipe was named")
     outputs: list[OutputDocument]
     result: OutputDocument | None
     error: JobError | None

@@ -1,9 +1,11 @@
 """Jobs: make one from a source and a recipe, look at one, list them, get their outputs."""
 
 import uuid
+from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from pixmill_api.auth import Reading, Shared, Writing
@@ -20,6 +22,7 @@ from pixmill_api.schemas import JobDocument, JobList, JobRequest
 from pixmill_api.service import job_documents
 from pixmill_api.service.canceling import cancel_job
 from pixmill_api.service.places import destination_address, source_address
+from pixmill_api.service.presets import resolve_recipe
 from pixmill_api.service.retrying import retry_job
 from pixmill_api.service.serving import serve_object
 from pixmill_api.service.submission import Submission, submit
@@ -38,20 +41,28 @@ router = make_router("jobs")
     openapi_extra={**body(JobRequest), **KEYED},
 )
 async def create_job(request: Request, context: Shared, caller: Writing) -> Response:
-    """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode."""
+    """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode, or the name
+    of a preset.
+    """
     once = once_per_key(request, context, caller)
     limits = Limits(max_outputs=context.settings.max_outputs)
     document = await read_json(request, context.settings.max_body_bytes)
     wanted, recipe = read_job(document, limits)
     source = wanted.source
-    submission = Submission(
-        *(caller, recipe, wanted, request_id_of(request)),
-        url=source.url,
-        upload_id=source.upload_id,
-        key=source_address(context, source.key),
-        destination=destination_address(context, wanted.destination, recipe),
-    )
-    return await accepted(once, document, lambda session: submit(context, session, submission))
+    key = source_address(context, source.key)
+
+    def make(session: Session) -> dict[str, Any]:
+        chosen = resolve_recipe(session, caller, recipe, wanted.preset)
+        submission = Submission(
+            *(caller, chosen, wanted, request_id_of(request)),
+            url=source.url,
+            upload_id=source.upload_id,
+            key=key,
+            destination=destination_address(context, wanted.destination, chosen),
+        )
+        return submit(context, session, submission)
+
+    return await accepted(once, document, make)
 
 
 @router.get("", summary="List jobs", responses={**success(200, JobList), **problems_of(401, 422, 503)})

@@ -4,6 +4,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from pixmill_api.auth import Caller, Context, Shared, Writing
@@ -18,6 +19,7 @@ from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accepted, request_id_of
 from pixmill_api.schemas import JobDocument, ProcessForm, ProcessRequest
 from pixmill_api.service.form_intake import ENVELOPE, received_form
+from pixmill_api.service.presets import resolve_recipe
 from pixmill_api.service.submission import Submission, submit
 from pixmill_shared.domain.json_reader import JsonError
 
@@ -34,9 +36,11 @@ _NUMBERS: Final = ("width", "height")
     openapi_extra={**body(ProcessRequest, form=ProcessForm), **KEYED},
 )
 async def process(request: Request, context: Shared, caller: Writing) -> Response:
-    """Fit a picture into a box, with a filter if you like; by URL as JSON, or as a form with the field `file`.
+    """Fit a picture into a box, with a filter if you like, or make of it what a preset says.
 
-    The format stays the source's if that is jpeg, png, webp, avif or gif, else it becomes jpeg.
+    The picture comes by URL, with JSON, or in the field `file` of a form.
+
+    Without a preset the format stays the source's if that is jpeg, png, webp, avif or gif, else it becomes jpeg.
     """
     once = once_per_key(request, context, caller)
     content_type = request.headers.get("content-type") or ""
@@ -46,8 +50,13 @@ async def process(request: Request, context: Shared, caller: Writing) -> Respons
         return await _from_form(request, content_type, context, caller, once)
     document = await read_json(request, context.settings.max_body_bytes)
     wanted, recipe = read_short(ProcessRequest, document)
-    submission = Submission(caller, recipe, wanted, request_id_of(request), url=wanted.image_url)
-    return await accepted(once, document, lambda session: submit(context, session, submission))
+
+    def make(session: Session) -> dict[str, Any]:
+        chosen = resolve_recipe(session, caller, recipe, wanted.preset)
+        submission = Submission(caller, chosen, wanted, request_id_of(request), url=wanted.image_url)
+        return submit(context, session, submission)
+
+    return await accepted(once, document, make)
 
 
 async def _from_form(request: Request, content_type: str, context: Context, caller: Caller, once: Once) -> Response:
@@ -57,8 +66,13 @@ async def _from_form(request: Request, content_type: str, context: Context, call
         received_form(context, content_type, chunks, known=tuple(ProcessForm.model_fields)) as form,
     ):
         wanted, recipe = read_short(ProcessForm, _as_json(form.fields))
-        submission = Submission(caller, recipe, wanted, request_id_of(request), attached=form.upload)
-        return await accepted(once, form.content(), lambda session: submit(context, session, submission))
+
+        def make(session: Session) -> dict[str, Any]:
+            chosen = resolve_recipe(session, caller, recipe, wanted.preset)
+            submission = Submission(caller, chosen, wanted, request_id_of(request), attached=form.upload)
+            return submit(context, session, submission)
+
+        return await accepted(once, form.content(), make)
 
 
 def _as_json(fields: dict[str, str]) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def job_document(
         "progress": job.progress,
         "source": job.source,
         "destination": job.destination,
+        "preset": {"name": job.preset, "version": job.preset_version} if job.preset else None,
         "outputs": outputs,
         "result": outputs[0] if outputs else None,
         # Between two tries the row holds the last error; the job has not failed.

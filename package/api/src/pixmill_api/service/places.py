@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from pixmill_api.auth import Context
 from pixmill_api.errors import InvalidRequest
+from pixmill_api.service.presets import ResolvedRecipe
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.places import InvalidPlace, Place
-from pixmill_shared.domain.recipe import Recipe, longest_key
+from pixmill_shared.domain.recipe import longest_key
 from pixmill_shared.storage.places import PlaceNotAllowed, Places
 
 
@@ -24,10 +25,12 @@ def source_address(context: Context, key: str | None) -> str | None:
     return str(place)
 
 
-def destination_address(context: Context, destination: str | None, recipe: Recipe) -> str | None:
+def destination_address(context: Context, destination: str | None, chosen: ResolvedRecipe) -> str | None:
     """Raises InvalidRequest, also for outputs whose copies would have no name there."""
     if destination is None:
-        aimless = [i for i, output in enumerate(recipe.outputs) if output.key is not None]
+        # A preset may be meant for either.
+        named = chosen.preset is not None
+        aimless = [i for i, output in enumerate(chosen.recipe.outputs) if output.key is not None and not named]
         if aimless:
             detail = "goes with a destination, and the job has none"
             raise InvalidRequest([JsonError(f"/recipe/outputs/{i}/key", detail) for i in aimless])
@@ -36,7 +39,7 @@ def destination_address(context: Context, destination: str | None, recipe: Recip
         place = _allowed(context.runtime.destinations, Place.parse(destination))
     except InvalidPlace as error:
         raise InvalidRequest([JsonError("/destination", str(error))]) from None
-    wrong = list(_too_long(place, recipe))
+    wrong = list(_too_long(place, chosen))
     if wrong:
         raise InvalidRequest(wrong)
     return str(place)
@@ -61,9 +64,9 @@ def _only(places: Places) -> Place:
     raise InvalidPlace(f"is not offered here: {places.variable} allows no prefix")
 
 
-def _too_long(place: Place, recipe: Recipe) -> Iterator[JsonError]:
-    for i, output in enumerate(recipe.outputs):
+def _too_long(place: Place, chosen: ResolvedRecipe) -> Iterator[JsonError]:
+    for i, output in enumerate(chosen.recipe.outputs):
         try:
             place.below(longest_key(output))
         except InvalidPlace as error:
-            yield JsonError(f"/recipe/outputs/{i}/key", f"{error}, together with the destination")
+            yield chosen.error("", f"/outputs/{i}/key", f"{error}, together with the destination")

@@ -14,12 +14,12 @@ from pixmill_api.schemas import Options
 from pixmill_api.service import quota
 from pixmill_api.service.intake import StoredUpload
 from pixmill_api.service.job_documents import job_document
-from pixmill_api.service.watermarks import uploads_named_by, with_digests
+from pixmill_api.service.presets import ResolvedRecipe
+from pixmill_api.service.watermarks import uploads_named_by
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.database.models import Job, Upload
 from pixmill_shared.domain.jobs import JobStatus, Stage
 from pixmill_shared.domain.json_reader import JsonError
-from pixmill_shared.domain.recipe import Recipe
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs, uploads
 
@@ -31,7 +31,7 @@ class Submission:
     """
 
     caller: Caller
-    recipe: Recipe
+    chosen: ResolvedRecipe
     options: Options
     request_id: str
     url: str | None = None
@@ -50,7 +50,7 @@ def submit(context: Context, session: Session, submission: Submission) -> dict[s
     context.backlog.admit(session)
     new = _new_job(session, submission)
     job_id = jobs.insert(session, new)
-    uploads.note_use(session, job_id, uploads_named_by(submission.recipe))
+    uploads.note_use(session, job_id, uploads_named_by(submission.chosen.recipe))
     place = job_views.place(session, job_id)
     failpoint("submit.inserted", job_id)
     return job_document(_shown(job_id, new, place), [], place, context)
@@ -82,7 +82,9 @@ def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
         source=_source(submission, upload),
         source_key=upload.key if upload else None,
         source_sha256=upload.sha256 if upload else None,
-        recipe=with_digests(session, project, submission.recipe).canonical(),
+        recipe=submission.chosen.recipe.canonical(),
+        preset=submission.chosen.preset,
+        preset_version=submission.chosen.version,
         api_key_id=submission.caller.api_key_id,
         metadata=options.metadata or {},
         webhook_url=options.webhook_url,
@@ -122,6 +124,8 @@ def _shown(job_id: uuid.UUID, new: jobs.NewJob, place: job_views.Place | None) -
         progress=0,
         source=new.source,
         destination=new.destination,
+        preset=new.preset,
+        preset_version=new.preset_version,
         attempts=0,
         run_at=place.run_at if place else None,
         job_metadata=new.metadata,

@@ -4,7 +4,7 @@ So a rendition's address depends on the bytes of the watermark and not on the id
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -15,19 +15,22 @@ from pixmill_shared.domain.recipe import ImageMark, Operation, Recipe, Watermark
 from pixmill_shared.repositories import uploads
 
 
-def with_digests(session: Session, project: str, recipe: Recipe) -> Recipe:
+def with_digests(
+    session: Session, project: str, recipe: Recipe, error: Callable[[str, str], JsonError] = JsonError
+) -> Recipe:
     """The same recipe with the sha256 of every watermark's image.
 
-    Raises InvalidRequest with a pointer for each that is no upload of the project, or not the one that it says it is.
+    Raises InvalidRequest with an error for each that is no upload of the project, or not the one that it says it is;
+    ``error`` makes it of a pointer into the recipe and a detail.
     """
     marks = dict(_marks(recipe))
     if not marks:
         return recipe
     found = uploads.digests(session, project, uploads_named_by(recipe))
     digests = {str(upload_id): sha256 for upload_id, sha256 in found.items()}
-    errors = [error for at, mark in marks.items() for error in _wrong(at, mark, digests)]
-    if errors:
-        raise InvalidRequest(errors)
+    wrong = [error(*found) for at, mark in marks.items() for found in _wrong(at, mark, digests)]
+    if wrong:
+        raise InvalidRequest(wrong)
     return Recipe(
         tuple(
             replace(output, operations=tuple(_pinned(step, digests) for step in output.operations))
@@ -42,11 +45,11 @@ def uploads_named_by(recipe: Recipe) -> set[uuid.UUID]:
 
 
 def _marks(recipe: Recipe) -> Iterator[tuple[str, ImageMark]]:
-    """With their pointers in the request."""
+    """With their pointers in the recipe."""
     for i, output in enumerate(recipe.outputs):
         for j, step in enumerate(output.operations):
             if isinstance(step, Watermark) and isinstance(step.mark, ImageMark):
-                yield f"/recipe/outputs/{i}/operations/{j}/image", step.mark
+                yield f"/outputs/{i}/operations/{j}/image", step.mark
 
 
 def _wrong(at: str, mark: ImageMark, digests: dict[str, str]) -> Iterator[JsonError]:
