@@ -8,6 +8,7 @@ from pixmill_shared.plumbing.memory import bound_memory
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.work import WorkSettings
 from pixmill_shared.storage import prepare_directory
 
@@ -27,4 +28,4 @@ def _check_storage() -> None:
     _ = clients.destinations, clients.sources
 
 
-check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load)
+check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load, RedisSettings.load)

@@ -25,6 +25,7 @@ from pixmill_shared.settings.work import WorkSettings
 if TYPE_CHECKING:
     # Imported at first use: beat, the dispatcher and Flower need none of these, and start sooner without.
     from pixmill_shared.egress import EgressClient
+    from pixmill_shared.progress.publisher import Publisher
     from pixmill_shared.service.sealing import Sealer
     from pixmill_shared.storage import ObjectStore
     from pixmill_shared.storage.places import Places
@@ -97,6 +98,14 @@ class Runtime:
         from pixmill_shared.settings.egress import EgressSettings
 
         return EgressClient(EgressSettings.load())
+
+    @cached_property
+    def progress(self) -> "Publisher":
+        """Tells those who watch how far a job is."""
+        from pixmill_shared.progress.publisher import Publisher
+        from pixmill_shared.settings.redis import RedisSettings
+
+        return Publisher(RedisSettings.load().url)
 
 
 def unique_name(name: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 
+from pixmill_imaging.domain.percent import FETCHED
 from pixmill_imaging.service.origins import opened
 from pixmill_shared.contract.queues import RENDER_QUEUES, Priority
 from pixmill_shared.database.engine import Database
@@ -11,21 +12,21 @@ from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.domain.objects import source_name
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.failpoints import failpoint
+from pixmill_shared.progress.reports import Report, untold
 from pixmill_shared.repositories import jobs
 from pixmill_shared.service.claims import Check, unchecked
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.storage import ObjectStore
 from pixmill_shared.storage.places import Places
 
-FETCHED = 30
-"""Progress in percent of a job whose source is there."""
-
 
 class _Tally:
-    """Counts and hashes what passes."""
+    """Counts and hashes what passes, of ``announced`` bytes if that is known, and tells how far it is."""
 
-    def __init__(self, job_id: uuid.UUID, check: Check) -> None:
+    def __init__(self, job_id: uuid.UUID, check: Check, report: Report, announced: int | None) -> None:
         self.bytes = 0
+        self._report = report
+        self._announced = announced
         self._check = check
         self._job_id = job_id
         self._sha256 = hashlib.sha256()
@@ -36,6 +37,8 @@ class _Tally:
             self._sha256.update(chunk)
             failpoint("fetch.chunk", self._job_id)
             self._check()
+            if self._announced:
+                self._report(FETCHED * min(self.bytes / self._announced, 1))
             yield chunk
 
     @property
@@ -52,12 +55,14 @@ def fetch(
     sources: Places | None = None,
     *,
     check: Check = unchecked,
+    report: Report = untold,
 ) -> None:
     """Raises the errors of ``egress``, ``storage`` and ``check``; what was stored for a lost claim is removed again."""
     key = source_name(job.id, job.fence)
-    tally = _Tally(job.id, check)
-    with opened(job.source, egress, sources, settings) as chunks:
-        store.put_stream(key, tally.passing(chunks), "application/octet-stream")
+    report(0)
+    with opened(job.source, egress, sources, settings) as source:
+        tally = _Tally(job.id, check, report, source.bytes)
+        store.put_stream(key, tally.passing(source.chunks), "application/octet-stream")
     failpoint("fetch.stored", job.id)
     with database.session_scope() as session:
         advanced = jobs.advance(

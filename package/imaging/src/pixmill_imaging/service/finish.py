@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pixmill_imaging.domain.percent import RenderProgress, begun
 from pixmill_imaging.service.assets import Assets, uploads_of
 from pixmill_imaging.service.copies import Copies
 from pixmill_imaging.service.engine import Engine
@@ -19,6 +20,7 @@ from pixmill_shared.domain.objects import rendition_name
 from pixmill_shared.domain.recipe import TAKEN, Recipe, parse_recipe
 from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.failpoints import failpoint
+from pixmill_shared.progress.reports import Report, untold
 from pixmill_shared.repositories import jobs, renditions
 from pixmill_shared.service.claims import Check, unchecked
 from pixmill_shared.storage import ObjectNotFound, ObjectStore
@@ -33,14 +35,17 @@ def render_and_finish(
     destinations: Places | None = None,
     *,
     check: Check = unchecked,
+    report: Report = untold,
 ) -> None:
     """Raises PermanentError for bytes that are no picture, TransientError while the storage is away, and what ``check``
-    raises, which is called between the steps of the work.
+    raises, which is called between the steps of the work. ``report`` is told how far it is.
 
     A job whose renditions all exist reads no source. One that needs what another job is making gives its claim back.
     Objects that no row came to name (a lost claim, an error half-way) are removed again.
     """
-    work = _Work(job, database, store, engine, Copies(job, store, destinations), check)
+    progress = RenderProgress(report, begun(job.source))
+    progress.begin()
+    work = _Work(job, database, store, engine, Copies(job, store, destinations), check, progress)
     plan = plan_outputs(work.recipe, work.source_sha256, engine)
     held = hold(job, database, store, {planned.key for planned in plan})
     if held is None:
@@ -64,6 +69,7 @@ class _Work:
     engine: Engine
     copies: Copies
     check: Check
+    progress: RenderProgress
     written: list[str] = field(default_factory=list)
 
     @cached_property
@@ -103,11 +109,16 @@ class _Work:
             "copied_to": self.copies.address(planned.output, row),
         }
 
+    def step(self) -> None:
+        """Between two steps of the rendering."""
+        self.check()
+        self.progress.step()
+
     def _opened(self) -> Rendering:
         assets = Assets(
             uploads_of(self.job, self.database, self.store), self.engine.loader, self.engine.limits, self.engine.fonts
         )
-        rendering = render(self.source, self.recipe, self.engine.loader, self.engine.limits, assets, self.check)
+        rendering = render(self.source, self.recipe, self.engine.loader, self.engine.limits, assets, self.step)
         if rendering.source.sha256 != self.source_sha256:
             # Under the digest's address they would be served to whoever asks for the right ones.
             raise PermanentError(
@@ -121,6 +132,7 @@ class _Work:
         first = {planned.key: planned for planned in reversed(missing)}
         by_name = {planned.output.name: planned for planned in first.values()}
         rows: dict[str, Row] = {}
+        self.progress.expect(len(by_name), rendering.steps(by_name))
         for rendered in rendering.outputs(by_name):
             planned, rendition_id = by_name[rendered.name], new_id()
             key = rendition_name(planned.key, rendition_id, rendered.extension)
@@ -138,6 +150,7 @@ class _Work:
             }
             for output in (other.output for other in missing if other.key == planned.key):
                 self.copies.put(output, rows[planned.key], rendered.data)
+            self.progress.output_made()
         return rows
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from pixmill_shared.contract.codes import ErrorCode
@@ -15,10 +16,18 @@ from pixmill_shared.storage.apart import read_apart
 from pixmill_shared.storage.places import Places
 
 
+@dataclass(frozen=True)
+class Opened:
+    """``bytes`` are as many as were announced, None if nobody did."""
+
+    chunks: Iterator[bytes]
+    bytes: int | None
+
+
 @contextmanager
 def opened(
     source: dict[str, Any], egress: EgressClient, places: Places | None, settings: EgressSettings
-) -> Iterator[Iterator[bytes]]:
+) -> Iterator[Opened]:
     """The source's bytes in chunks, within the limits on bytes and seconds. Raises the errors of ``egress`` and
     ``storage``, here or from the chunks.
     """
@@ -27,10 +36,10 @@ def opened(
         return
     most, seconds = settings.max_source_bytes, settings.fetch_timeout
     with egress.download(source["url"], max_bytes=most, deadline=seconds) as download:
-        yield download.chunks
+        yield Opened(download.chunks, download.content_length)
 
 
-def _object(place: Place, places: Places | None, settings: EgressSettings) -> Iterator[bytes]:
+def _object(place: Place, places: Places | None, settings: EgressSettings) -> Opened:
     until = time.monotonic() + settings.fetch_timeout
     if places is None:
         raise TransientError(ErrorCode.STORAGE_UNAVAILABLE, "This worker does not read from storage of users.")
@@ -40,7 +49,7 @@ def _object(place: Place, places: Places | None, settings: EgressSettings) -> It
     if size > settings.max_source_bytes:
         limit = f"{settings.max_source_bytes:,}"
         raise PermanentError(ErrorCode.TOO_LARGE, f"The object {place} has {size:,} bytes; the limit is {limit}.")
-    return _read(store.stream(key, 0, size), place, until)
+    return Opened(_read(store.stream(key, 0, size), place, until), size)
 
 
 def _read(chunks: Iterator[bytes], place: Place, until: float) -> Iterator[bytes]:

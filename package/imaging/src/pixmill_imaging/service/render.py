@@ -133,6 +133,13 @@ class Rendering:
             picture = self._applied(View.of(shown, size, self._kernels.resample), output)
             yield _made(picture, output, self.source.format, self._metadata(output.metadata))
 
+    def steps(self, names: Collection[str]) -> int:
+        """About how often ``step`` will be called by ``outputs(names)``."""
+        wanted = [output for output in self._recipe.outputs if output.name in names]
+        frames = frames_to_load(wanted, self.source.format, self.source.frames)
+        moved = [frames if moves(output, self.source.format) else 1 for output in wanted]
+        return frames + sum(len(output.operations) + count for output, count in zip(wanted, moved, strict=True))
+
     def _applied(self, view: View, output: Output) -> Picture:
         for operation in output.operations:
             self._step()

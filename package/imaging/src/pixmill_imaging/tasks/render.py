@@ -4,6 +4,7 @@ from pixmill_shared.celery_app import app
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.plumbing.stages import run_stage
+from pixmill_shared.progress.reports import StageReport
 from pixmill_shared.runtime import runtime
 
 
@@ -17,6 +18,8 @@ def render_job(job_id: str) -> None:
     run_stage(
         *(clients, job_id, Stage.RENDER, TaskName.RENDER_JOB),
         lambda job, check: render_and_finish(
-            job, clients.database, clients.store, engine(), clients.destinations, check=check
+            *(job, clients.database, clients.store, engine(), clients.destinations),
+            check=check,
+            report=StageReport(clients.progress, job, Stage.RENDER),
         ),
     )

@@ -45,6 +45,7 @@ class ClaimedJob:
     request_id: str | None
     #: Seconds since it was first claimed, by the database's clock.
     age: float = 0.0
+    batch_id: uuid.UUID | None = None
 
 
 _INSERT = Prepared(
@@ -72,7 +73,7 @@ _CLAIM = Prepared(
         waits_for = NULL
     WHERE id = $1 AND stage = $2 AND status = 'queued' AND run_at IS NULL
     RETURNING id, project, fence, attempts, source, source_key, source_sha256, recipe, destination, priority,
-              request_id, extract(epoch FROM clock_timestamp() - started_at)::float8 AS age
+              request_id, extract(epoch FROM clock_timestamp() - started_at)::float8 AS age, batch_id
     """,
     *("uuid", "text", "text", "double precision"),
 )

@@ -1,0 +1,101 @@
+"""Percentages over Redis, and a Redis that is away, stands still or is none."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+from tests.waiting import eventually
+
+from pixmill_shared.contract.progress import PROGRESS_CHANNEL
+from pixmill_shared.progress.publisher import MOST_WAITING, Publisher
+
+
+@contextmanager
+def subscribed(url: str) -> Iterator[list[str]]:
+    """What was published so far; the list fills while somebody looks."""
+    client = redis.Redis.from_url(url, decode_responses=True)
+    subscription = client.pubsub(ignore_subscribe_messages=True)
+    subscription.subscribe(PROGRESS_CHANNEL)
+    assert subscription.get_message(timeout=10) is None
+    heard: list[str] = []
+
+    class Heard(list[str]):
+        def __contains__(self, message: object) -> bool:
+            while found := subscription.get_message(timeout=0.05):
+                heard.append(found["data"])
+            return message in heard
+
+    try:
+        yield Heard()
+    finally:
+        subscription.close()
+        client.close()
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+@pytest.fixture
+def closed_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+
+
+def slowest(publisher: Publisher, seconds: float) -> float:
+    """Seconds of CPU of this thread and of waiting that the slowest of many calls took."""
+    worst, until = 0.0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.monotonic()
+        publisher.publish("job", "message")
+        worst = max(worst, time.monotonic() - began)
+        time.sleep(0.01)
+    return worst
+
+
+def test_messages_arrive(redis_url: str) -> None:
+    publisher = Publisher(redis_url)
+    with subscribed(redis_url) as heard:
+        publisher.publish("a", "first")
+        publisher.publish("b", "second")
+        eventually(lambda: "first" in heard and "second" in heard, within=30)
+
+
+def test_publishing_goes_on_after_redis_closed_the_connection(redis_url: str) -> None:
+    publisher = Publisher(redis_url)
+    with subscribed(redis_url) as heard, redis.Redis.from_url(redis_url) as client:
+        publisher.publish("a", "before")
+        eventually(lambda: "before" in heard, within=30)
+        client.client_kill_filter(_type="normal", skipme=True)
+        publisher.publish("a", "after")
+        eventually(lambda: "after" in heard, within=30)
+
+
+def test_redis_that_is_away_costs_a_job_no_time_and_raises_nothing(closed_port: str) -> None:
+    assert slowest(Publisher(closed_port), seconds=2) < 0.5
+
+
+def test_redis_that_never_answers_costs_a_job_no_time_and_raises_nothing() -> None:
+    with silent_server() as url:
+        assert slowest(Publisher(url), seconds=3) < 0.5
+
+
+def test_url_that_is_none_costs_a_job_nothing() -> None:
+    assert slowest(Publisher("redis://host:port/x"), seconds=0.5) < 0.5
+
+
+def test_what_waits_for_a_redis_that_hangs_is_bounded() -> None:
+    with silent_server() as url:
+        publisher = Publisher(url)
+        for number in range(5 * MOST_WAITING):
+            publisher.publish(str(number), "message")
+        assert len(publisher._waiting) <= MOST_WAITING
