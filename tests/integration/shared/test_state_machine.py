@@ -11,7 +11,7 @@ import datetime
 import os
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -20,13 +20,16 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 from tests.integration.shared.test_repositories import made
 
-from pixmill_shared.celery_app import app
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
-from pixmill_shared.dispatcher.dispatch import Dispatcher, Message
+from pixmill_shared.dispatcher.dispatch import Dispatcher
+from pixmill_shared.dispatcher.kinds import Kind
+from pixmill_shared.dispatcher.outlets import Message
+from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.jobs import (
     STAGE_TASKS,
     TERMINAL,
@@ -38,8 +41,9 @@ from pixmill_shared.domain.jobs import (
     after,
 )
 from pixmill_shared.errors import TransientError
-from pixmill_shared.repositories import jobs, reservations
+from pixmill_shared.repositories import batches, jobs, reservations
 from pixmill_shared.repositories.leases import JOBS as LEASES
+from pixmill_shared.repositories.work import Due
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.failures import record_failure
 from pixmill_shared.settings.work import WorkSettings
@@ -61,9 +65,10 @@ STAGES = {task.value: stage for stage, task in STAGE_TASKS.items()}
 ACTIONS = [
     *["message_arrives"] * 12,
     *["submit", "recover", "clock_jumps", "fails_for_now"] * 4,
+    *["submit_batch"] * 3,
     *["goes_on_to_render", "process_dies_noticed", "waits_for_another", "hands_back"] * 2,
     *["dispatch", "dispatch_side_by_side", "dispatch_and_die", "reserves", "renews"],
-    *["completes", "fails_for_good", "cancels"],
+    *["completes", "fails_for_good", "cancels", "cancels_batch"],
 ]
 
 #: Every change of a status, seen by the database itself.
@@ -85,6 +90,12 @@ SELECT j.id, j.status, j.stage, j.fence, j.attempts, j.run_at IS NOT NULL AS del
        (SELECT count(*) FROM outputs o WHERE o.job_id = j.id) AS outputs,
        (SELECT count(*) FROM dead_letters l WHERE l.payload->>'job_id' = j.id::text) AS letters
 FROM jobs j WHERE j.id = ANY(CAST(:ids AS uuid[]))
+"""
+BATCHES = """
+SELECT b.id, b.status, b.total, b.completed, b.failed, b.canceled, b.finished_at IS NOT NULL AS finished,
+       ARRAY(SELECT ARRAY[d.event_type, d.data->>'status', d.data->'counts'->>'completed']
+             FROM deliveries d WHERE d.event_id = b.id) AS told
+FROM batches b
 """
 SHIFT = """
 WITH held AS (UPDATE rendition_reservations SET lease_until = lease_until - make_interval(secs => :by))
@@ -116,6 +127,7 @@ class Modelled:
     lease: float = 0.0
     letters: int = 0
     waiting: bool = False
+    batch: uuid.UUID | None = None
 
     def becomes(self, transition: Transition) -> None:
         self.status = after(self.status, transition)
@@ -142,20 +154,31 @@ class Crash(Exception):
 
 
 class Collecting(Dispatcher):
-    """The real one, but for the broker. ``meanwhile`` runs between taking and committing."""
+    """The real one, but for the broker. ``meanwhile`` runs between taking and committing. ``inline``: it takes as who
+    works in its own process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, inline: bool) -> None:
         runtime = Runtime()
         runtime.__dict__["database"] = database
         runtime.__dict__["work"] = SETTINGS
-        super().__init__(runtime, app)
+        super().__init__(runtime, self)
+        self.errors = ()
+        self.inline = inline
         self.sent: list[Message] = []
         self.meanwhile: Any = lambda: None
 
-    def _publish(self, messages: list[Message]) -> None:
+    def take(self, session: Session, kind: Kind) -> list[Due]:
+        if self.inline:
+            return kind.work.take_now(session, kind.queues, SETTINGS.window, SETTINGS.window)
+        return kind.work.take_due(session, kind.queues, SETTINGS.window)
+
+    def publish(self, messages: Sequence[Message]) -> None:
         # As they were submitted, not by their random ids: or a failure could not be shown a second time.
         self.sent += sorted(messages, key=lambda message: str(message.payload))
         self.meanwhile()
+
+    def disconnect(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass
@@ -163,6 +186,8 @@ class World:
     """Shared by the rules of one example."""
 
     jobs: dict[uuid.UUID, Modelled] = field(default_factory=dict)
+    #: By id, whether one of its items was rejected.
+    batches: dict[uuid.UUID, bool] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     now: float = 0.0
     holders: int = 0
@@ -171,11 +196,11 @@ class World:
 class Machine(RuleBasedStateMachine):
     """Each method is one thing that may happen; the model says what it must have changed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, inline: bool) -> None:
         super().__init__()
         self.database = database
         self.world = World()
-        self.dispatcher = Collecting(database)
+        self.dispatcher = Collecting(database, inline)
         self.sound = True
 
     @initialize(rng=st.randoms(use_true_random=True))
@@ -213,12 +238,31 @@ class Machine(RuleBasedStateMachine):
             job_id = jobs.insert(session, new)
         self.world.jobs[job_id] = Modelled(stage, hook, due=self.world.now + 90 if later else None)
 
+    def submit_batch(self, which: int) -> None:
+        """Of two jobs, which end as they like."""
+        if sum(job.status not in TERMINAL for job in self.world.jobs.values()) >= MOST_JOBS - 1:
+            return
+        url, rejected = bool(which & 1), bool(which & 2)
+        batch = batches.NewBatch(
+            *(new_id(), "p", 2, 1),
+            rejected=[{"index": 2, "errors": []}] if rejected else [],
+            webhook_url="https://example.com/batch",
+        )
+        key = None if url else "uploads/u"
+        items = [batches.NewItem(new_id(), index, 0, {}, source_key=key) for index in range(2)]
+        with self.database.session_scope() as session:
+            batches.insert(session, batch, items, [{"outputs": []}])
+        self.world.batches[batch.id] = rejected
+        for item in items:
+            stage = Stage.FETCH if url else Stage.RENDER
+            self.world.jobs[item.id] = Modelled(stage, hook=False, batch=batch.id)
+
     def dispatch(self, _which: int = 0) -> None:
         self.check_taken(self.dispatcher, self.dispatcher.pass_over)
 
     def dispatch_side_by_side(self, _which: int = 0) -> None:
         """A second one makes a whole pass while the first has published and not committed."""
-        other = Collecting(self.database)
+        other = Collecting(self.database, not self.dispatcher.inline)
         first, self.dispatcher.meanwhile = len(self.dispatcher.sent), other.pass_over
         self.dispatcher.pass_over()
         self.dispatcher.meanwhile = lambda: None
@@ -390,6 +434,18 @@ class Machine(RuleBasedStateMachine):
             assert outcome is CancelOutcome.CANCELED
             job.becomes(Transition.CANCEL)
 
+    def cancels_batch(self, which: int) -> None:
+        project = "p" if which % 5 else "another"
+        if not self.world.batches:
+            return
+        batch_id = list(self.world.batches)[which % len(self.world.batches)]
+        with self.database.session_scope() as session:
+            canceled = batches.cancel(session, batch_id, project)
+        living = [job for job in self.jobs_of(batch_id) if job.status not in TERMINAL and project == "p"]
+        assert canceled == len(living)
+        for job in living:
+            job.becomes(Transition.CANCEL)
+
     # --- what must be true
 
     @invariant()
@@ -408,11 +464,36 @@ class Machine(RuleBasedStateMachine):
             assert row["leased"] == (job.status is JobStatus.PROCESSING)
             assert row["finished"] == over
             assert row["events"] == ([f"job.{job.status}"] if over else [])
-            assert row["sequence"] == len(row["events"])
+            # The one output of a completed job has a number too.
+            assert row["sequence"] == over + (job.status is JobStatus.COMPLETED)
             assert row["deliveries"] == (over and job.hook)
             assert row["outputs"] == (job.status is JobStatus.COMPLETED)
             assert row["letters"] == job.letters
+        self.batches_count_their_jobs()
         self.sound = True
+
+    def batches_count_their_jobs(self) -> None:
+        with self.database.session_scope() as session:
+            rows = {row["id"]: row for row in session.execute(text(BATCHES)).mappings()}
+        assert rows.keys() == self.world.batches.keys()
+        for batch_id, row in rows.items():
+            statuses = [job.status for job in self.jobs_of(batch_id)]
+            counts = {status.value: statuses.count(status) for status in TERMINAL}
+            assert {name: row[name] for name in counts} == counts
+            over = sum(counts.values()) == 2
+            assert row["finished"] == over
+            assert row["status"] == (self.ending_of(batch_id, counts) if over else "processing")
+            assert row["told"] == ([["batch.completed", row["status"], str(row["completed"])]] if over else [])
+
+    def ending_of(self, batch_id: uuid.UUID, counts: dict[str, int]) -> str:
+        if counts["completed"] == 2 and not self.world.batches[batch_id]:
+            return "completed"
+        if counts["completed"]:
+            return "partially_completed"
+        return "failed" if counts["failed"] else "canceled"
+
+    def jobs_of(self, batch_id: uuid.UUID) -> list[Modelled]:
+        return [job for job in self.world.jobs.values() if job.batch == batch_id]
 
     def teardown(self) -> None:
         try:
@@ -422,6 +503,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             with self.database.session_scope() as session:
                 session.execute(text("DELETE FROM jobs; DELETE FROM renditions; DELETE FROM dead_letters"))
+                session.execute(text("DELETE FROM deliveries; DELETE FROM batches"))
                 session.execute(text("DELETE FROM seen; DELETE FROM dispatch_marks"))
 
     def drive_to_the_end(self) -> None:
@@ -513,9 +595,10 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(180 + 10 * EXAMPLES)
-def test_every_interleaving_ends_every_job_once(database: Database) -> None:
+@pytest.mark.parametrize("inline", [False, True], ids=["through a broker", "inline"])
+def test_every_interleaving_ends_every_job_once(database: Database, inline: bool) -> None:
     run_state_machine_as_test(
-        lambda: Machine(database),
+        lambda: Machine(database, inline),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,

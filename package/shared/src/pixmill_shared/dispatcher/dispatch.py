@@ -1,14 +1,13 @@
 """One pass of the dispatcher: take the due rows, publish them, commit."""
 
 import uuid
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.orm import Session
 
-from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.dispatcher import metrics
 from pixmill_shared.dispatcher.kinds import KINDS, Kind
+from pixmill_shared.dispatcher.outlets import Message, Outlet
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories.lanes import plan_for_many, trim
@@ -21,35 +20,16 @@ PUT_OFF: Final = 60.0
 """Seconds until a row that this version cannot handle is tried again; perhaps by a newer one."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """What goes to the broker for a row."""
-
-    queue: str
-    task: TaskName
-    payload: dict[str, Any]
-
-
 class Dispatcher:
-    """Publishes through one broker connection of ``app``, kept until ``disconnect()``.
+    """Gives what is due to ``outlet``."""
 
-    Not one of Celery's pools: a pool that lost its connections blocks whoever asks it for one.
-    """
-
-    def __init__(self, runtime: Runtime, app: Any) -> None:
+    def __init__(self, runtime: Runtime, outlet: Outlet) -> None:
+        self.outlet = outlet
         self._runtime = runtime
-        self._app = app
         self._settings = runtime.work
-        self._producer: Any = None
-
-    def disconnect(self) -> None:
-        """What failed once is not tried again: the next pass opens a new connection."""
-        if self._producer is not None:
-            self._producer.connection.collect()
-            self._producer = None
 
     def pass_over(self) -> int:
-        """All kinds once; how many messages were published. Raises what the database or the broker raised."""
+        """All kinds once; how many messages were published. Raises what the database or the outlet raised."""
         return sum(self._dispatch(kind) for kind in KINDS)
 
     def recover(self) -> None:
@@ -66,13 +46,13 @@ class Dispatcher:
 
     def _dispatch(self, kind: Kind) -> int:
         with self._runtime.database.session_scope() as session:
-            taken = kind.work.take_due(session, kind.queues, self._settings.window)
+            taken = self.outlet.take(session, kind)
             messages = [message for row in taken if (message := self._message(session, kind, row))]
             # Published before the commit: a crash in between sends a message twice, which a claim makes harmless.
             # The other way round would lose it until the recovery finds it.
             if messages:
                 failpoint("dispatch.taken", kind.work.table)
-                self._publish(messages)
+                self.outlet.publish(messages)
                 failpoint("dispatch.published", kind.work.table)
         if messages:
             failpoint("dispatch.committed", kind.work.table)
@@ -89,21 +69,7 @@ class Dispatcher:
             log.error("no message for a row, putting it off", table=kind.work.table, id=str(row.id), error=str(error))
             kind.work.postpone(session, row.id, PUT_OFF)
             return None
-        return Message(row.queue, task, payload)
-
-    def _publish(self, messages: list[Message]) -> None:
-        if self._producer is None:
-            self._producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
-        with self._producer.batch():
-            for message in messages:
-                self._app.send_task(
-                    message.task.value,
-                    kwargs=message.payload,
-                    queue=message.queue,
-                    producer=self._producer,
-                    ignore_result=True,
-                    retry=False,
-                )
+        return Message(row.queue, task, payload, str(row.id) if kind.requested else None)
 
     def _recover(self, session: Session, kind: Kind) -> None:
         settings, work = self._settings, kind.work

@@ -9,23 +9,27 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
+from pixmill_shared.contract.requests import REQUEST_PRIORITIES, REQUESTABLE
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.backoff import MESSAGE_SCHEDULE, WEBHOOK_SCHEDULE
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import alert_messages, deliveries, jobs
+from pixmill_shared.repositories import alert_messages, deliveries, jobs, task_requests
 from pixmill_shared.repositories.work import Due, WorkTable
-from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job, give_up_message
+from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job, give_up_message, give_up_task
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One table of work. ``max_attempts`` None: PIXMILL_MAX_ATTEMPTS."""
+    """One table of work. ``max_attempts`` None: PIXMILL_MAX_ATTEMPTS. ``requested``: a row is a task that somebody
+    asked for, and its id is the task's.
+    """
 
     work: WorkTable
     queues: tuple[QueueName, ...]
     message: Callable[[Due], tuple[TaskName, dict[str, Any]]]
     give_up: Callable[[Session, uuid.UUID, int], None]
     max_attempts: int | None = None
+    requested: bool = False
 
 
 def _job_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
@@ -38,6 +42,11 @@ def _delivery_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
 
 def _alert_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
     return TaskName.SEND_MESSAGE, dict(MessagePayload(message_id=str(row.id)))
+
+
+def _requested_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
+    """Its arguments are in the row."""
+    return TaskName(row.stage or ""), {}
 
 
 KINDS: Final = (
@@ -55,5 +64,13 @@ KINDS: Final = (
         _alert_message,
         give_up_message,
         max_attempts=len(MESSAGE_SCHEDULE) + 1,
+    ),
+    Kind(
+        task_requests.WORK,
+        # Those of alerts are another kind's too: in both, a turn is a moment.
+        tuple({each.queue(priority): None for each in REQUESTABLE for priority in REQUEST_PRIORITIES}),
+        _requested_message,
+        give_up_task,
+        requested=True,
     ),
 )

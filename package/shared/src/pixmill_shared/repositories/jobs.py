@@ -22,7 +22,7 @@ from pixmill_shared.repositories.endings import CANCEL, COMPLETE, FAIL
 from pixmill_shared.repositories.reservations import RELEASED
 from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
 
-WORK: Final = WorkTable("jobs", owner="w.owner", stage="w.stage")
+WORK: Final = WorkTable("jobs", owner="w.owner", stage="w.stage", size="(w.source->>'bytes')::bigint")
 
 LONGEST_WAIT: Final = 10.0
 """Seconds until a job that waits for another one looks by itself."""

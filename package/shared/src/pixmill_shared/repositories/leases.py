@@ -121,3 +121,4 @@ class Leases:
 JOBS: Final = Leases("jobs", reserves=True)
 DELIVERIES: Final = Leases("deliveries", reserves=False)
 MESSAGES: Final = Leases("alert_messages", reserves=False)
+REQUESTS: Final = Leases("task_requests", reserves=False)

@@ -14,11 +14,12 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.prepared import Prepared
-from pixmill_shared.repositories import lanes
+from pixmill_shared.repositories import lanes, taking
 from pixmill_shared.repositories.lanes import LANES, LOOK_BACK, PUBLISHED, READY
 
 WAKE_CHANNEL: Final = "pixmill_work"
-"""NOTIFY channel: a commit made work due. Of one that ended a job the payload is JSON: ``job``, ``batch``, ``project``."""
+"""NOTIFY channel: a commit made work due. Of one that ended a job the payload is JSON: ``job``, ``batch``,
+``project``."""
 
 _OVERTAKEN_AFTER: Final = 1.0
 """Seconds that a row is given before others that were published later count as having overtaken it."""
@@ -46,13 +47,14 @@ class Due:
 
 
 class WorkTable:
-    """The statements of one table. ``stage`` is its stage, for tables that have one, and ``owner`` whose turn it takes,
-    both as SQL of a row ``w``.
+    """The statements of one table. ``stage`` is its stage, for tables that have one, ``owner`` whose turn it takes, and
+    ``size`` the bytes that the work will read, NULL if nobody knows or it does not matter: all as SQL of a row ``w``.
     """
 
-    def __init__(self, table: str, *, owner: str, stage: str = "NULL::text") -> None:
+    def __init__(self, table: str, *, owner: str, stage: str = "NULL::text", size: str = "NULL::bigint") -> None:
         self.table = table
-        self._take = _take(table, stage)
+        self._take = taking.take_within_window(table, stage)
+        self._take_now = taking.take_now(table, stage, size)
         self._ripen = _ready_again(
             table,
             owner,
@@ -91,7 +93,7 @@ class WorkTable:
         )
         self._exhausted = Prepared(
             f"""
-            SELECT id, fence FROM {table}
+            SELECT w.id, w.fence, {owner} AS owner FROM {table} w
             WHERE status = 'processing' AND lease_until < statement_timestamp() AND attempts >= $1
             ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED
             """,
@@ -124,6 +126,22 @@ class WorkTable:
         rows.sort(key=lambda row: (row["queue"], row["priority"], row["dispatch_number"]))
         return [Due(row["id"], row["queue"], row["stage"]) for row in rows]
 
+    def take_now(
+        self, session: Session, queues: Sequence[str], places: int, window: int, largest: int | None = None
+    ) -> list[Due]:
+        """As ``take_due``, for whoever begins to work on ``places`` rows at once: those of the first queue first.
+
+        ``largest``: only rows whose work reads no more bytes than that, or nobody knows how many. The others keep their
+        place. ``window`` is the dispatcher's.
+        """
+        free = set(lanes.lock(session, list(queues)))
+        if not free:
+            return []
+        mine = [queue for queue in queues if queue in free]
+        rows = self._take_now.run(session, mine, LOOK_BACK * window, places, largest)
+        rows.sort(key=lambda row: row["place"])
+        return [Due(row["id"], row["queue"], row["stage"]) for row in rows]
+
     def ripen(self, session: Session) -> None:
         """Rows whose ``run_at`` has come are ready."""
         self._ripen.run(session)
@@ -151,8 +169,10 @@ class WorkTable:
         return len(self._shorten.run(session, lease))
 
     def exhausted(self, session: Session, max_attempts: int) -> list[dict[str, Any]]:
-        """``id`` and ``fence`` of rows whose last worker went silent; locked."""
-        return self._exhausted.run(session, max_attempts)
+        """``id`` and ``fence`` of rows whose last worker went silent; locked. By owner: who ends them counts them in
+        their batches, and two that do so may not wait for each other.
+        """
+        return sorted(self._exhausted.run(session, max_attempts), key=lambda row: str(row["owner"]))
 
     def postpone(self, session: Session, row_id: uuid.UUID, seconds: float) -> None:
         """A row that cannot be published is due again after ``seconds``, doubled each time."""
@@ -161,49 +181,6 @@ class WorkTable:
     def hold(self, session: Session, row_id: uuid.UUID, fence: int, seconds: float) -> None:
         """A row that cannot be given up is left alone for ``seconds``."""
         self._hold.run(session, row_id, fence, seconds)
-
-
-def _take(table: str, stage: str) -> Prepared:
-    # A queue holds at most a window of published, unclaimed rows; the rest of the backlog stays here. Neither those nor
-    # the next ones are looked for where thousands of rows have been before: an old snapshot keeps all their entries.
-    return Prepared(
-        f"""
-        WITH {LANES},
-        room AS (
-          SELECT lane.queue, greatest($3 - sum(held.rows), 0)::bigint AS rows
-          FROM lane CROSS JOIN LATERAL (
-            SELECT count(*) AS rows FROM {table} w
-            WHERE w.queue = lane.queue AND w.priority = lane.priority AND {PUBLISHED}
-              AND w.dispatch_number > lane.number - $2
-          ) AS held
-          GROUP BY lane.queue
-        ),
-        picked AS (
-          SELECT lane.queue, lane.priority, lane.number, lane.turn AS reached, room.rows AS room, next.id, next.turn
-          FROM lane JOIN room USING (queue) CROSS JOIN LATERAL (
-            SELECT w.id, w.turn FROM {table} w
-            WHERE w.queue = lane.queue AND w.priority = lane.priority AND {READY} AND w.turn >= lane.floor
-            ORDER BY w.turn, w.id LIMIT room.rows FOR NO KEY UPDATE SKIP LOCKED
-          ) AS next
-        ),
-        placed AS (
-          SELECT *, row_number() OVER (PARTITION BY queue ORDER BY priority, turn, id) AS place,
-                 number + row_number() OVER (PARTITION BY queue, priority ORDER BY turn, id) AS dispatch_number
-          FROM picked
-        ),
-        due AS MATERIALIZED (SELECT * FROM placed WHERE place <= room),
-        marked AS (
-          INSERT INTO dispatch_marks (queue, priority, number, turn)
-          SELECT queue, priority, max(dispatch_number), greatest(max(turn), max(reached))
-          FROM due GROUP BY queue, priority
-        )
-        UPDATE {table} w
-        SET dispatched_at = clock_timestamp(), dispatches = dispatches + 1, dispatch_number = due.dispatch_number
-        FROM due WHERE w.id = due.id AND w.id = ANY(ARRAY(SELECT id FROM due))
-        RETURNING w.id, w.queue, w.priority, w.dispatch_number, {stage} AS stage
-        """,
-        *("text[]", "bigint", "bigint"),
-    )
 
 
 def _lift(table: str, owner: str) -> Prepared:

@@ -6,12 +6,12 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
+from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload, RequestPayload
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.models import AlertMessage, Delivery, Job
+from pixmill_shared.database.models import AlertMessage, Delivery, Job, TaskRequest
 from pixmill_shared.domain.failures import error_document
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import alert_messages, alerts, dead_letters, deliveries, jobs
+from pixmill_shared.repositories import alert_messages, alerts, dead_letters, deliveries, jobs, task_requests
 
 
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
@@ -61,6 +61,23 @@ def give_up_message(session: Session, message_id: uuid.UUID, fence: int) -> None
             project=None,
             task=TaskName.SEND_MESSAGE,
             payload=dict(MessagePayload(message_id=str(message_id))),
+            error=error,
+            attempts=row.attempts,
+        )
+
+
+def give_up_task(session: Session, request_id: uuid.UUID, fence: int) -> None:
+    """``failed``, and a dead letter."""
+    row = session.get_one(TaskRequest, request_id)
+    error = row.error or error_document(
+        ErrorCode.ATTEMPTS_EXHAUSTED, f"The process that worked on it died at each of {row.attempts} attempts."
+    )
+    if task_requests.fail(session, request_id, fence, error):
+        dead_letters.bury(
+            session,
+            project=row.project,
+            task=TaskName(row.task),
+            payload=dict(RequestPayload(task_request_id=str(request_id))),
             error=error,
             attempts=row.attempts,
         )

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Collection, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -35,10 +35,11 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True)
 class Work:
-    """A row of a table of work."""
+    """A row of a table of work. ``longest``: seconds that its task may take, if that is more than most may."""
 
     leases: Leases
     id: uuid.UUID
+    longest: float = field(default=0.0, compare=False)
 
 
 class LeaseKeeper:
@@ -136,7 +137,10 @@ class LeaseKeeper:
     def _renew(self) -> None:
         now = time.monotonic()
         with self._changed:
-            working = {work for work, since in self._active.values() if now - since < self._longest}
+            active = list(self._active.values())
+        working = {
+            work for work, since in active if now - since < max(self._longest, work.longest + self._settings.lease)
+        }
         for leases in {work.leases for work in working}:
             ids = [work.id for work in working if work.leases is leases]
             with self._database.session_scope() as session:

@@ -1,0 +1,59 @@
+"""The tasks that people may start themselves, over the API or with ``pixmill tasks run``, and what each is told.
+
+Every one of them takes any of its arguments as an option: a message carries none, the row has them.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from pixmill_shared.contract.queues import Priority, QueueName
+from pixmill_shared.contract.tasks import ROUTES, TaskName
+
+REQUEST_HEADER: Final = "task_request"
+"""Of a message whose task id is that of a row in ``task_requests``; what beat sends has none."""
+
+
+class NoArguments(BaseModel):
+    """Of a task that takes none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Requestable:
+    """``summary`` is for people; ``arguments`` checks ``args`` and has their JSON schema."""
+
+    task: TaskName
+    summary: str
+    arguments: type[BaseModel] = NoArguments
+
+    @property
+    def name(self) -> str:
+        """The short one."""
+        return self.task.rpartition(".")[2]
+
+    def queue(self, priority: Priority) -> QueueName:
+        """Its own; what would go to ``default`` may pass by there."""
+        own = next(queue for pattern, queue in ROUTES if fnmatchcase(self.task, pattern))
+        return QueueName.DEFAULT_HIGH if own == QueueName.DEFAULT and priority == Priority.HIGH else own
+
+
+REQUESTABLE: Final = (
+    Requestable(TaskName.CLEAN_UP, "Delete objects that no row names, and answers that are kept no longer"),
+    Requestable(TaskName.EXPIRE_UPLOADS, "Delete uploads that no job used in time"),
+    Requestable(TaskName.EVALUATE_ALERTS, "Measure all alerts, and tell of what changed"),
+    Requestable(TaskName.SEND_REPORT, "Send the daily report, unless it was sent today"),
+    Requestable(TaskName.RECORD_HEARTBEAT, "Show that the chain from row to worker is alive"),
+)
+
+_BY_NAME: Final = {name: each for each in REQUESTABLE for name in (each.task.value, each.name)}
+
+REQUEST_PRIORITIES: Final = (Priority.HIGH, Priority.NORMAL)
+
+
+def requestable(name: str) -> Requestable | None:
+    """By its whole name or by the last part of it; None: there is no such task, or nobody may start it."""
+    return _BY_NAME.get(name)

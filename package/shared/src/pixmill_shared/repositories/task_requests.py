@@ -1,0 +1,163 @@
+"""Tasks that people asked for: rows that are dispatched and claimed as all work. Claim and ends are prepared SQL."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pixmill_shared.contract.queues import Priority
+from pixmill_shared.contract.requests import Requestable
+from pixmill_shared.database.models import TaskRequest
+from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.ids import new_id
+from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
+
+WORK: Final = WorkTable("task_requests", owner="w.project", stage="w.task")
+
+
+@dataclass(frozen=True)
+class ClaimedRequest:
+    """``age``: seconds since it was first claimed."""
+
+    id: uuid.UUID
+    fence: int
+    attempts: int
+    project: str
+    task: str
+    payload: dict[str, Any]
+    request_id: str | None
+    age: float
+
+
+_INSERT = Prepared(
+    f"""
+    WITH made AS (
+      INSERT INTO task_requests (id, project, queue, priority, task, payload, requested_by, request_id)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
+    )
+    SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM made
+    """,
+    *("uuid", "text", "text", "smallint", "text", "jsonb", "text", "text"),
+)
+
+_REPEAT = Prepared(
+    f"""
+    WITH made AS (
+      INSERT INTO task_requests (id, project, queue, priority, task, payload, requested_by, request_id)
+      SELECT $2, project, queue, priority, task, payload, $3, $4 FROM task_requests WHERE id = $1 RETURNING id
+    )
+    SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM made
+    """,
+    *("uuid", "uuid", "text", "text"),
+)
+
+_CLAIM = Prepared(
+    """
+    UPDATE task_requests
+    SET status = 'processing', fence = fence + 1, attempts = attempts + 1, claimed_by = $2,
+        lease_until = clock_timestamp() + make_interval(secs => $3),
+        started_at = coalesce(started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
+    WHERE id = $1 AND status = 'queued' AND run_at IS NULL
+    RETURNING id, fence, attempts, project, task, payload, request_id,
+              extract(epoch FROM clock_timestamp() - started_at)::double precision AS age
+    """,
+    *("uuid", "text", "double precision"),
+)
+
+_END = Prepared(
+    """
+    UPDATE task_requests
+    SET status = $3, result = $4, error = $5, lease_until = NULL, claimed_by = NULL, finished_at = clock_timestamp()
+    WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    """,
+    *("uuid", "bigint", "text", "jsonb", "jsonb"),
+)
+
+_RETRY = Prepared(
+    """
+    UPDATE task_requests
+    SET status = 'queued', error = $3, lease_until = NULL, claimed_by = NULL,
+        run_at = clock_timestamp() + make_interval(secs => $4),
+        attempts = CASE WHEN $5 THEN attempts ELSE greatest(attempts - 1, 0) END
+    WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    """,
+    *("uuid", "bigint", "jsonb", "double precision", "boolean"),
+)
+
+_PUT_OFF = Prepared(
+    """
+    UPDATE task_requests
+    SET dispatched_at = NULL, dispatches = 0, run_at = clock_timestamp() + make_interval(secs => $2)
+    WHERE id = $1 AND status = 'queued'
+    """,
+    *("uuid", "double precision"),
+)
+
+
+def insert(
+    session: Session,
+    what: Requestable,
+    arguments: dict[str, Any],
+    *,
+    project: str,
+    priority: Priority,
+    requested_by: str,
+    request_id: str | None = None,
+) -> uuid.UUID:
+    """``arguments`` have been checked. The dispatcher is told when the transaction commits."""
+    made = new_id()
+    where = (project, what.queue(priority), priority.rank)
+    _INSERT.run(session, made, *where, what.task.value, arguments, requested_by, request_id)
+    return made
+
+
+def repeat(session: Session, origin: uuid.UUID, *, requested_by: str, request_id: str | None) -> uuid.UUID | None:
+    """The same once more; None if it is there no longer."""
+    made = new_id()
+    return made if _REPEAT.run(session, origin, made, requested_by, request_id) else None
+
+
+def claim(session: Session, request_id: uuid.UUID, worker: str, lease: float) -> ClaimedRequest | None:
+    """Compare-and-set. None: someone else has it, it has ended, or it is not due; return silently."""
+    rows = _CLAIM.run(session, request_id, worker, lease)
+    return ClaimedRequest(**rows[0]) if rows else None
+
+
+def finish(session: Session, claimed: ClaimedRequest, result: dict[str, Any] | None) -> bool:
+    """It has done what it was to do. False: the claim was lost."""
+    return bool(_END.run(session, claimed.id, claimed.fence, "completed", result, None))
+
+
+def retry(
+    session: Session, claimed: ClaimedRequest, delay: float, error: dict[str, Any], *, counted: bool = True
+) -> bool:
+    """Another try after ``delay`` seconds. False: the claim was lost."""
+    return bool(_RETRY.run(session, claimed.id, claimed.fence, error, delay, counted))
+
+
+def fail(session: Session, row_id: uuid.UUID, fence: int, error: dict[str, Any]) -> bool:
+    """No further try. False: the claim was lost."""
+    return bool(_END.run(session, row_id, fence, "failed", None, error))
+
+
+def put_off(session: Session, row_id: uuid.UUID, seconds: float) -> None:
+    """Its message came when it could not be done, and it was not claimed: it waits as a row."""
+    _PUT_OFF.run(session, row_id, seconds)
+
+
+def find(session: Session, row_id: uuid.UUID) -> TaskRequest | None:
+    """SQLAlchemy, as ``page``."""
+    return session.get(TaskRequest, row_id)
+
+
+def page(session: Session, *, limit: int, before: uuid.UUID | None, status: str | None) -> Sequence[TaskRequest]:
+    """Everybody's, newest first, one more than ``limit`` if there are more."""
+    query = select(TaskRequest)
+    if before is not None:
+        query = query.where(TaskRequest.id < before)
+    if status is not None:
+        query = query.where(TaskRequest.status == status)
+    return session.scalars(query.order_by(TaskRequest.id.desc()).limit(limit + 1)).all()
