@@ -4,11 +4,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pixmill_api.errors import NotAuthenticated, ScopeMissing
+from pixmill_api.parameters import refuse_unknown
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.settings import ApiSettings
 from pixmill_shared.contract.scopes import Scope
@@ -52,6 +53,8 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="pxm_…", description="An A
 
 
 async def _context(request: Request) -> Context:
+    if request.scope["query_string"]:
+        refuse_unknown(request)
     found: Context = request.app.state.context
     return found
 
@@ -75,7 +78,8 @@ def _with(scope: Scope) -> Any:
             raise ScopeMissing(scope)
         return caller
 
-    return Depends(allowed)
+    # The scope stands in the OpenAPI document.
+    return Security(allowed, scopes=[scope])
 
 
 Reading = Annotated[Caller, _with(Scope.READ)]

@@ -5,12 +5,13 @@ from typing import Annotated
 
 from fastapi import Query
 
-from pixmill_api.domain.ids import parse_cursor
+from pixmill_api.domain.ids import CURSOR_PATTERN, parse_cursor
 from pixmill_api.errors import InvalidRequest
+from pixmill_api.parameters import Whole
 from pixmill_shared.domain.json_reader import JsonError
 
-Limit = Annotated[int, Query(ge=1, le=200)]
-Cursor = Annotated[str | None, Query(max_length=100, description="next_cursor of the page before")]
+Limit = Annotated[Whole, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="next_cursor of the page before")]
 
 
 def before(cursor: str | None) -> uuid.UUID | None:

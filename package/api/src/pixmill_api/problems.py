@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from pixmill_api import errors
+from pixmill_api.methods import allowed_methods
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.observability.logs import get_logger
@@ -149,7 +150,10 @@ def _invalid_parameters(request: Request, error: Any) -> Response:
 def _http_error(request: Request, error: Any) -> Response:
     status = HTTPStatus(error.status_code)
     kind = _OF_STATUS.get(status) or Kind(status, ProblemCode.HTTP, status.phrase)
-    return problem(request, kind, f"{request.method} {request.url.path}: {status.phrase}.", headers=error.headers)
+    headers = error.headers
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(sorted(allowed_methods(request.app, request.scope["path"])))}
+    return problem(request, kind, f"{request.method} {request.url.path}: {status.phrase}.", headers=headers)
 
 
 def _storage_down(request: Request, error: Exception) -> Response:

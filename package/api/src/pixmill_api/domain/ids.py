@@ -3,6 +3,10 @@
 import base64
 import binascii
 import uuid
+from typing import Final
+
+CURSOR_PATTERN: Final = "^[A-Za-z0-9_-]{21}[AQgw]$"
+"""16 bytes in base64: the last character holds two bits."""
 
 
 def parse_id(text: str) -> uuid.UUID | None:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
@@ -17,6 +16,7 @@ from pixmill_api.errors import InvalidRequest, NotFound
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.openapi import KEYED, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
+from pixmill_api.parameters import Flag, Time, Whole
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import request_id_of
 from pixmill_api.schemas import JobDocument
@@ -29,8 +29,8 @@ from pixmill_shared.service.replay import MOST, REPLAYABLE
 
 router = make_router("dead-letters")
 
-Since = Annotated[AwareDatetime, Query(description="when the work gave up, as RFC 3339 with a zone")]
-Until = Annotated[AwareDatetime | None, Query(description="exclusive")]
+Since = Annotated[Time, Query(description="when the work gave up, as RFC 3339 with a zone")]
+Until = Annotated[Time | None, Query(description="exclusive")]
 
 
 @router.get("", summary="List dead letters", responses={**success(200, DeadLetterList), **problems_of(401, 422, 503)})
@@ -40,7 +40,7 @@ async def list_dead_letters(
     task: Annotated[str | None, Query(max_length=200, description="the whole name")] = None,
     since: Since | None = None,
     until: Until = None,
-    replayed: bool | None = None,
+    replayed: Flag | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JSONResponse:
@@ -106,7 +106,7 @@ async def replay_dead_letters(
     task: Annotated[str, Query(json_schema_extra={"enum": list(REPLAYABLE)})],
     since: Since,
     until: Until = None,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
+    limit: Annotated[Whole, Query(ge=1, le=MOST)] = MOST,
 ) -> JSONResponse:
     """Oldest first, each once; what cannot be replayed is passed over. While `has_more`, call again with the same
     `until`: without one the letters of what was replayed and failed again are taken on as well.

@@ -14,6 +14,7 @@ from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.openapi import KEYED, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
+from pixmill_api.parameters import Id
 from pixmill_api.repositories.webhook_views import WhichDeliveries
 from pixmill_api.routes import router as make_router
 from pixmill_api.service import delivery_documents
@@ -27,8 +28,8 @@ router = make_router("deliveries")
 async def list_deliveries(
     context: Shared,
     caller: Reading,
-    endpoint: Annotated[uuid.UUID | None, Query(description="those to this endpoint")] = None,
-    job: Annotated[uuid.UUID | None, Query(description="those that tell of this job")] = None,
+    endpoint: Annotated[Id | None, Query(description="those to this endpoint")] = None,
+    job: Annotated[Id | None, Query(description="those that tell of this job")] = None,
     status: JobStatus | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
@@ -16,6 +15,7 @@ from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.openapi import KEYED, body, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
+from pixmill_api.parameters import Time
 from pixmill_api.reading import read_body
 from pixmill_api.routes import router as make_router
 from pixmill_api.service import endpoints
@@ -148,7 +148,7 @@ async def recover_endpoint(
     endpoint_id: str,
     context: Shared,
     caller: Writing,
-    since: Annotated[AwareDatetime, Query(description="of the delivery, as RFC 3339 with a zone")],
+    since: Annotated[Time, Query(description="of the delivery, as RFC 3339 with a zone")],
 ) -> JSONResponse:
     """All that failed for good or was left out since then, each once, oldest first. While `has_more`, call again."""
     return JSONResponse(await run_in_threadpool(endpoints.recover, context, caller, _id(endpoint_id), since), 202)
