@@ -12,7 +12,7 @@ from pixmill_api.auth import Context
 from pixmill_api.middleware import RequestContext
 from pixmill_api.routes import dead_letters, deliveries, docs, endpoints, files, health, jobs, process, uploads
 from pixmill_api.service.backlog import Backlog
-from pixmill_api.settings import ApiSettings, refuse_exposure
+from pixmill_api.settings import ApiSettings, UploadSettings, refuse_exposure
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.egress import EgressSettings
@@ -29,6 +29,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         settings=settings,
         public_url=PublicSettings.load().base,
         max_source_bytes=egress.max_source_bytes,
+        uploads=UploadSettings.load(),
         egress_allow=egress.allow_list(),
         readiness=Readiness(health.checks_of(runtime)),
         backlog=Backlog(settings.max_backlog),

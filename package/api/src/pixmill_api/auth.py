@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pixmill_api.errors import NotAuthenticated, ScopeMissing
 from pixmill_api.parameters import refuse_unknown
 from pixmill_api.service.backlog import Backlog
-from pixmill_api.settings import ApiSettings
+from pixmill_api.settings import ApiSettings, UploadSettings
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.domain.addresses import AllowList
 from pixmill_shared.observability.health import Readiness
@@ -32,6 +32,7 @@ class Context:
     settings: ApiSettings
     public_url: str
     max_source_bytes: int
+    uploads: UploadSettings
     egress_allow: AllowList
     readiness: Readiness
     backlog: Backlog

@@ -1,6 +1,7 @@
 """Reading request bodies: bounded while they come in, whatever Content-Length says."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -8,22 +9,36 @@ from fastapi import Request
 
 from pixmill_api.domain.documents import read_document
 from pixmill_api.domain.media_types import JSON, essence
-from pixmill_api.errors import BodyTooLarge, MalformedBody, MediaTypeRefused
+from pixmill_api.errors import BodyStalled, BodyTooLarge, MalformedBody, MediaTypeRefused
 
 
-async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The chunks of the body. Raises BodyTooLarge, at once if the request announces too much."""
+async def limited(request: Request, limit: int, idle: float | None = None) -> AsyncGenerator[bytes, None]:
+    """The chunks of the body. Raises BodyTooLarge, at once if the request announces too much, and BodyStalled if
+    nothing comes for ``idle`` seconds.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge("The body", limit)
     received = 0
     async with aclosing(request.stream()) as stream:
-        async for chunk in stream:
+        async for chunk in _timed(stream, idle):
             received += len(chunk)
             if received > limit:
                 raise BodyTooLarge("The body", limit)
             if chunk:
                 yield chunk
+
+
+async def _timed(stream: AsyncIterator[bytes], idle: float | None) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(idle):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise BodyStalled(idle or 0) from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 async def read_json(request: Request, limit: int) -> Any:

@@ -2,20 +2,30 @@
 
 RequestError
  |- MalformedBody        the bytes are not what the content type says
+ |- HeaderMalformed      a header that cannot be read
  |- InvalidRequest       well-formed, but wrong: ``errors`` says what and where
+ |- UploadRefused        the bytes are not those that were announced
+ |- ChecksumRefused      the body is not what its checksum says
  |- BodyTooLarge         more bytes than the limit
+ |- BodyStalled          no more bytes come
  |- MediaTypeRefused     a content type that the call does not take
  |- NotAuthenticated     no key, or one that does not exist
  |- ScopeMissing         the key may not do that
  |- PresetRequired       the key may name presets, and send no recipe of its own
  |- LinkRefused          a signed URL that is tampered with or has expired
  |- NotFound             there is no such thing, or it is another project's
+ |- Gone                 there was one, and its time is over
+ |- VersionRefused       a version of tus that is not spoken here
  |- Conflict             not in the state that the thing is in
+ |- TooEarly             not yet in the state that the thing must be in
+ |- OffsetRefused        bytes that do not follow those that are there
+ |- PreconditionFailed   it is not what the request's ``If-Match`` names
  |- TooMany              there are as many as there may be
  |- KeyMalformed         an Idempotency-Key that is none
  |- KeyReused            an Idempotency-Key that another request was answered under
  |- TryLater             nothing is wrong with the request; ``retry_after`` seconds later it may be taken
  |   |- KeyInFlight      the first request under the Idempotency-Key is still running
+ |   |- UploadLocked     another request writes to the upload
  |   |- QueueFull        PIXMILL_MAX_BACKLOG jobs wait
  |   |- RateLimited      the key sent its requests of this time
  |   |- QuotaExceeded    the key has as many unfinished jobs as it may have
@@ -39,6 +49,24 @@ class RequestError(PixmillError):
 
 class MalformedBody(RequestError):
     pass
+
+
+class HeaderMalformed(RequestError):
+    pass
+
+
+class UploadRefused(RequestError):
+    pass
+
+
+class ChecksumRefused(RequestError):
+    def __init__(self) -> None:
+        super().__init__("The bytes are not those of Upload-Checksum. None of them was kept; send them again.")
+
+
+class BodyStalled(RequestError):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"No byte of the body came for {seconds:g} s.")
 
 
 class InvalidRequest(RequestError):
@@ -82,7 +110,32 @@ class NotFound(RequestError):
     pass
 
 
+class Gone(RequestError):
+    pass
+
+
+class VersionRefused(RequestError):
+    """``version`` is the one that is."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"Send Tus-Resumable: {version}.")
+        self.version = version
+
+
+class TooEarly(RequestError):
+    pass
+
+
+class OffsetRefused(RequestError):
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"The next byte is that at {offset}: go on there.")
+
+
 class Conflict(RequestError):
+    pass
+
+
+class PreconditionFailed(RequestError):
     pass
 
 
@@ -108,6 +161,11 @@ class TryLater(RequestError):
 class KeyInFlight(TryLater):
     def __init__(self) -> None:
         super().__init__("The first request under this Idempotency-Key is still running.", retry_after=1)
+
+
+class UploadLocked(TryLater):
+    def __init__(self) -> None:
+        super().__init__("Another request is writing to this upload.", retry_after=1)
 
 
 class QueueFull(TryLater):

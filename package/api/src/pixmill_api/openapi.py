@@ -53,11 +53,15 @@ _MEANINGS: Final = {
     404: "There is no such thing, or it is another project's",
     408: "The body came too slowly",
     409: "Not in this state; or the first request under the `Idempotency-Key` is still running, see `Retry-After`",
+    410: "There was one, and its time is over",
+    412: "It is not what `If-Match` names; or another version of tus is asked for than is spoken: see `Tus-Version`",
     413: "Too many bytes",
     415: "A content type that is not taken here",
     416: "The range begins after the end",
     422: "Well-formed, but wrong: see `errors`; or another request under the same `Idempotency-Key`",
+    423: "Another request writes to the upload: see `Retry-After`",
     429: "Too many jobs wait, or too many requests came: see `Retry-After`",
+    460: "The bytes are not those of the checksum",
     503: "A dependency is down; see `Retry-After`",
 }
 

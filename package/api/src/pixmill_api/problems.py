@@ -40,11 +40,18 @@ class ProblemCode(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
+    PRECONDITION_FAILED = "precondition_failed"
     IDEMPOTENCY_KEY_IN_FLIGHT = "idempotency_key_in_flight"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
     INVALID = "invalid"
+    BODY_STALLED = "body_stalled"
+    GONE = "gone"
+    TUS_VERSION = "tus_version"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    OFFSET_CONFLICT = "offset_conflict"
+    UPLOAD_LOCKED = "upload_locked"
     QUEUE_FULL = "queue_full"
     RATE_LIMITED = "rate_limited"
     QUOTA_EXCEEDED = "quota_exceeded"
@@ -62,6 +69,7 @@ class Kind(NamedTuple):
 
 _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.MalformedBody: Kind(400, ProblemCode.MALFORMED, "The body cannot be read"),
+    errors.HeaderMalformed: Kind(400, ProblemCode.MALFORMED, "A header cannot be read"),
     errors.KeyMalformed: Kind(400, ProblemCode.MALFORMED, "The Idempotency-Key cannot be used"),
     errors.NotAuthenticated: Kind(401, ProblemCode.UNAUTHENTICATED, "An API key is needed"),
     errors.ScopeMissing: Kind(403, ProblemCode.FORBIDDEN, "The API key may not do that"),
@@ -69,11 +77,20 @@ _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.LinkRefused: Kind(403, ProblemCode.FORBIDDEN, "The link does not open this file"),
     errors.NotFound: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
     errors.Conflict: Kind(409, ProblemCode.CONFLICT, "It is too late for that"),
+    errors.TooEarly: Kind(409, ProblemCode.CONFLICT, "It is too early for that"),
+    errors.OffsetRefused: Kind(409, ProblemCode.OFFSET_CONFLICT, "The bytes do not follow those that are there"),
+    errors.Gone: Kind(410, ProblemCode.GONE, "It is there no longer"),
+    errors.VersionRefused: Kind(412, ProblemCode.TUS_VERSION, "The version of tus is not spoken here"),
+    errors.BodyStalled: Kind(408, ProblemCode.BODY_STALLED, "The body came too slowly"),
+    errors.PreconditionFailed: Kind(412, ProblemCode.PRECONDITION_FAILED, "It was changed meanwhile"),
     errors.TooMany: Kind(409, ProblemCode.CONFLICT, "There are too many already"),
     errors.KeyInFlight: Kind(409, ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT, "The same request is still running"),
     errors.BodyTooLarge: Kind(413, ErrorCode.TOO_LARGE, "The body has too many bytes"),
     errors.MediaTypeRefused: Kind(415, ProblemCode.UNSUPPORTED_MEDIA_TYPE, "The content type is not taken here"),
     errors.RangeRefused: Kind(416, ProblemCode.RANGE_NOT_SATISFIABLE, "The range cannot be given"),
+    errors.UploadRefused: Kind(422, ProblemCode.INVALID, "The upload is not what was announced"),
+    errors.ChecksumRefused: Kind(460, ProblemCode.CHECKSUM_MISMATCH, "The checksum is another one"),
+    errors.UploadLocked: Kind(423, ProblemCode.UPLOAD_LOCKED, "The upload is locked"),
     errors.InvalidRequest: Kind(422, ProblemCode.INVALID, "The request is not valid"),
     errors.KeyReused: Kind(422, ProblemCode.IDEMPOTENCY_KEY_REUSED, "The Idempotency-Key belongs to another request"),
     errors.QueueFull: Kind(429, ProblemCode.QUEUE_FULL, "Too many jobs wait"),
@@ -135,6 +152,10 @@ def _refused(request: Request, error: Any) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.RangeRefused):
         headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, errors.VersionRefused):
+        headers["Tus-Version"] = error.version
+    if isinstance(error, errors.BodyStalled):
+        headers["Connection"] = "close"  # what may still come is for nobody
     if isinstance(error, errors.TryLater):
         headers["Retry-After"] = str(error.retry_after)
     wrong = error.errors if isinstance(error, errors.InvalidRequest) else ()

@@ -2,5 +2,6 @@
 
 from pixmill_api.settings.base import ApiSettings, is_loopback, refuse_exposure
 from pixmill_api.settings.limits import LimitSettings
+from pixmill_api.settings.uploads import UploadSettings
 
-__all__ = ["ApiSettings", "LimitSettings", "is_loopback", "refuse_exposure"]
+__all__ = ["ApiSettings", "LimitSettings", "UploadSettings", "is_loopback", "refuse_exposure"]
