@@ -124,7 +124,7 @@ def test_completion_writes_outputs_event_and_delivery_at_once(database: Database
         assert set(session.execute(facts).all()) == {("3OcRJYB4d3h/iIeHeEh3eIhw+j2w", "#0cc85a", 3)}
         event = session.scalars(select(JobEvent)).one()
         delivery = session.scalars(select(Delivery)).one()
-        assert (event.type, event.sequence, delivery.event_id) == ("job.completed", 1, event.id)
+        assert (event.type, event.sequence, delivery.event_id) == ("job.completed", 3, event.id)
         assert (delivery.url, delivery.queue) == ("https://example.com/hook", "notifier")
 
 
@@ -250,7 +250,7 @@ def test_delivery_attempt_is_recorded_with_what_ends_the_claim(database: Databas
         delivery_id = session.scalars(select(Delivery.id)).one()
         delivery = deliveries.claim(session, delivery_id, "n", 60)
         assert delivery is not None
-        assert (delivery.event_type, delivery.sequence, delivery.webhook_secret) == ("job.completed", 1, None)
+        assert (delivery.event_type, delivery.sequence, delivery.webhook_secret) == ("job.completed", 2, None)
         attempt = deliveries.Try(status_code=500, duration_ms=3, error=None, response_excerpt="oops")
         assert deliveries.again(session, delivery, attempt, {"code": "x"}, 30)
         assert not deliveries.delivered(session, delivery, attempt)

@@ -78,6 +78,7 @@ STATEMENTS = {
     "jobs.complete": (endings.COMPLETE, Transition.COMPLETE),
     "jobs.fail": (endings.FAIL, Transition.FAIL),
     "jobs.cancel": (endings.CANCEL, Transition.CANCEL),
+    "jobs.cancel_batch": (endings.CANCEL_BATCH, Transition.CANCEL),
     "jobs.hand_back": (leases.JOBS._hand_back, Transition.RELEASE),
     "jobs.expire_leases": (jobs.WORK._expire, Transition.LOSE_LEASE),
     "deliveries.claim": (deliveries._CLAIM, Transition.CLAIM),

@@ -8,11 +8,18 @@ class EventType(StrEnum):
     JOB_COMPLETED = "job.completed"
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"
+    #: All jobs of a batch have ended, in whatever way.
+    BATCH_COMPLETED = "batch.completed"
     PING = "ping"
 
 
 #: What an endpoint may ask for. A ping is for the endpoint that it was sent to, whatever that hears of.
-FILTERABLE: Final = (EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELED)
+FILTERABLE: Final = (
+    EventType.JOB_COMPLETED,
+    EventType.JOB_FAILED,
+    EventType.JOB_CANCELED,
+    EventType.BATCH_COMPLETED,
+)
 
 
 class DisabledReason(StrEnum):

@@ -1,9 +1,16 @@
-"""The statements that end a job for good: with its event, its deliveries, and what it made, all at once."""
+"""The statements that end jobs for good: with events, deliveries, what they made, and what their batch counts, all at
+once.
+
+Each locks rows of jobs first, then reservations, then renditions, and the row of the batch last: jobs of one batch that
+end at the same moment wait for each other there, holding nothing that the one before them still needs.
+"""
 
 from typing import Final
 
+from pixmill_shared.contract.events import EventType
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.batches import BatchStatus
 from pixmill_shared.domain.jobs import JobStatus, Transition, sources_of
 from pixmill_shared.repositories.receivers import left_alone_until
 from pixmill_shared.repositories.reservations import RELEASED
@@ -13,17 +20,24 @@ from pixmill_shared.repositories.work import WAKE_CHANNEL
 _TELL: Final = f"""pg_notify('{WAKE_CHANNEL}', jsonb_build_object(
       'job', job.id, 'batch', job.batch_id, 'project', job.project)::text)"""
 
-# The clauses of every terminal statement: the job's event, and a delivery of it for everyone who is told, in one
-# transaction. Ids sort by time: of those that are made here the first half is that of the one that came with the call.
-_EVENT_AND_DELIVERIES = f"""
+
+def minted(example: str) -> str:
+    """One more id. Ids sort by time: the first half is that of ``example``, which came with the call."""
+    return f"overlay(gen_random_uuid()::text PLACING left({example}::text, 15) FROM 1)::uuid"
+
+
+def _events_and_deliveries(event_id: str, hook_id: str) -> str:
+    """The clauses of every terminal statement: each job's event, and a delivery of it for everyone who is told."""
+    return f"""
     event AS (
       INSERT INTO job_events (id, job_id, sequence, type, data)
-      SELECT $3, job.id, job.sequence, $4, '{{}}' FROM job RETURNING id, job_id, at
+      SELECT {event_id}, job.id, job.sequence, $4, '{{}}' FROM job RETURNING id, job_id, at
     ),
     told AS (
-      SELECT $5 AS id, NULL::uuid AS endpoint_id, job.webhook_url AS url FROM job WHERE job.webhook_url IS NOT NULL
+      SELECT {hook_id} AS id, job.id AS job_id, NULL::uuid AS endpoint_id, job.webhook_url AS url
+      FROM job WHERE job.webhook_url IS NOT NULL
       UNION ALL
-      SELECT overlay(gen_random_uuid()::text PLACING left($5::text, 15) FROM 1)::uuid, e.id, e.url
+      SELECT {minted("$5")}, job.id, e.id, e.url
       FROM job JOIN endpoints e ON e.project = job.project
       WHERE e.disabled_at IS NULL AND (e.events = '{{}}' OR $4 = ANY(e.events))
     ),
@@ -32,17 +46,67 @@ _EVENT_AND_DELIVERIES = f"""
                               endpoint_id, url, run_at)
       SELECT told.id, job.project, '{QueueName.NOTIFIER}', event.id, $4, job.sequence, event.at, job.id,
              job.api_key_id, told.endpoint_id, told.url, {left_alone_until("told.url")}
-      FROM told, job, event
+      FROM told JOIN job ON job.id = told.job_id JOIN event ON event.job_id = told.job_id
       RETURNING id
-    )
-"""
+    )"""
 
+
+def _counted(status: JobStatus, after: str) -> str:
+    """Clauses that count the rows of ``job`` in their batch, once the clause ``after`` has its locks. With its last job
+    the batch ends; its one event has the batch's own id.
+    """
+    ended = {each: f"b.{each}" + (" + ended.jobs" if each == status else "") for each in _COUNTED}
+    return f"""
+    batch AS (
+      UPDATE batches b
+      SET {status} = {ended[status]},
+          finished_at = CASE WHEN {" + ".join(ended.values())} >= b.total THEN clock_timestamp() END,
+          status = CASE
+            WHEN {" + ".join(ended.values())} < b.total THEN b.status
+            WHEN {ended[JobStatus.COMPLETED]} = b.total AND b.rejected = '[]' THEN '{BatchStatus.COMPLETED}'
+            WHEN {ended[JobStatus.COMPLETED]} > 0 THEN '{BatchStatus.PARTIALLY_COMPLETED}'
+            WHEN {ended[JobStatus.FAILED]} > 0 THEN '{BatchStatus.FAILED}'
+            ELSE '{BatchStatus.CANCELED}' END
+      FROM (
+        SELECT job.batch_id, count(*)::int AS jobs FROM job, (SELECT count(*) FROM {after}) AS first
+        WHERE job.batch_id IS NOT NULL GROUP BY job.batch_id
+      ) AS ended
+      WHERE b.id = ended.batch_id
+      RETURNING b.*
+    ),
+    whole AS (SELECT * FROM batch WHERE finished_at IS NOT NULL),
+    whole_told AS (
+      SELECT whole.id, NULL::uuid AS endpoint_id, whole.webhook_url AS url
+      FROM whole WHERE whole.webhook_url IS NOT NULL
+      UNION ALL
+      SELECT whole.id, e.id, e.url FROM whole JOIN endpoints e ON e.project = whole.project
+      WHERE e.disabled_at IS NULL AND (e.events = '{{}}' OR '{EventType.BATCH_COMPLETED}' = ANY(e.events))
+    ),
+    whole_delivery AS (
+      INSERT INTO deliveries (id, project, queue, event_id, event_type, sequence, happened_at, data, api_key_id,
+                              endpoint_id, url, run_at)
+      SELECT {minted("$5")}, whole.project, '{QueueName.NOTIFIER}', whole.id, '{EventType.BATCH_COMPLETED}', 1,
+             whole.finished_at, {_BATCH_DATA}, whole.api_key_id, t.endpoint_id, t.url, {left_alone_until("t.url")}
+      FROM whole_told t JOIN whole ON whole.id = t.id
+      RETURNING id
+    )"""
+
+
+_COUNTED: Final = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED)
+
+_BATCH_DATA: Final = """jsonb_build_object(
+               'batch_id', whole.id, 'status', whole.status, 'sequence', 1,
+               'counts', jsonb_build_object('completed', whole.completed, 'failed', whole.failed,
+                 'canceled', whole.canceled, 'rejected', jsonb_array_length(whole.rejected)),
+               'metadata', whole.metadata)"""
+
+# Its outputs are events too, with the numbers just below that of the completion; see the rows of ``outputs``.
 COMPLETE: Final = Prepared(
     f"""
     WITH job AS (
       UPDATE jobs
       SET status = 'completed', stage = NULL, progress = 100, finished_at = clock_timestamp(), lease_until = NULL,
-          source = source || $6, source_sha256 = $7, sequence = sequence + 1, error = NULL
+          source = source || $6, source_sha256 = $7, sequence = sequence + 1 + jsonb_array_length($8), error = NULL
       WHERE id = $1 AND fence = $2 AND status = 'processing'
       RETURNING id, project, batch_id, sequence, api_key_id, webhook_url
     ),
@@ -69,7 +133,8 @@ COMPLETE: Final = Prepared(
       SELECT job.id, made.name, made.position, coalesce(rendition.id, made.id), made.cached, made.copied_to
       FROM job, made LEFT JOIN rendition USING (key) RETURNING name
     ),
-    {_EVENT_AND_DELIVERIES}
+    {_events_and_deliveries("$3", "$5")},
+    {_counted(JobStatus.COMPLETED, after="linked")}
     SELECT job.id, (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept,
            (SELECT array_agg(key) FROM released) AS released,
            (SELECT count(*) FROM linked) AS outputs, {_TELL} FROM job
@@ -78,17 +143,24 @@ COMPLETE: Final = Prepared(
 )
 
 
-def _ending(status: JobStatus, guard: str, error: str = "NULL") -> str:
+def _ended(status: JobStatus, guard: str, error: str = "NULL") -> str:
     return f"""
-    WITH job AS (
+    job AS (
       UPDATE jobs
       SET status = '{status}', stage = NULL, finished_at = clock_timestamp(), lease_until = NULL, run_at = NULL,
           dispatched_at = NULL, waits_for = NULL, error = {error}, sequence = sequence + 1
-      WHERE id = $1 AND {guard}
+      WHERE {guard}
       RETURNING id, project, batch_id, sequence, api_key_id, webhook_url, attempts
     ),
     {RELEASED},
-    {_EVENT_AND_DELIVERIES}
+    {_counted(status, after="released")}
+    """
+
+
+def _ending(status: JobStatus, guard: str, error: str = "NULL") -> str:
+    return f"""
+    WITH {_ended(status, f"id = $1 AND {guard}", error)},
+    {_events_and_deliveries("$3", "$5")}
     SELECT job.id, (SELECT array_agg(key) FROM released) AS released, {_TELL} FROM job
     """
 
@@ -103,5 +175,19 @@ _CANCELABLE = ", ".join(f"'{status}'" for status in sources_of(Transition.CANCEL
 # No fence: it is not the worker that ends its claim. What the worker writes afterwards finds no row in processing.
 CANCEL: Final = Prepared(
     _ending(JobStatus.CANCELED, f"project = $2 AND status IN ({_CANCELABLE})"),
+    *("uuid", "text", "uuid", "text", "uuid"),
+)
+
+# In the order of their ids, so that two of these do not wait for each other; a worker waits for one job at a time.
+CANCEL_BATCH: Final = Prepared(
+    f"""
+    WITH living AS MATERIALIZED (
+      SELECT id FROM jobs WHERE batch_id = $1 AND project = $2 AND status IN ({_CANCELABLE})
+      ORDER BY id FOR NO KEY UPDATE
+    ),
+    {_ended(JobStatus.CANCELED, f"id = ANY(ARRAY(SELECT id FROM living)) AND status IN ({_CANCELABLE})")},
+    {_events_and_deliveries(minted("$3"), minted("$5"))}
+    SELECT count(({_TELL})::text) AS jobs, (SELECT array_agg(key) FROM released) AS released FROM job
+    """,
     *("uuid", "text", "uuid", "text", "uuid"),
 )

@@ -17,7 +17,7 @@ _FIND = Prepared(
 )
 
 
-_LOCK = Prepared("SELECT id FROM renditions WHERE id = ANY($1::uuid[]) FOR KEY SHARE", "text[]")
+_LOCK = Prepared("SELECT id FROM renditions WHERE id = ANY($1::uuid[]) ORDER BY key FOR KEY SHARE", "text[]")
 
 
 def find(session: Session, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
