@@ -19,3 +19,9 @@ class MessagePayload(TypedDict):
     """Of ``send_message``: a UUID in its canonical text form."""
 
     message_id: str
+
+
+class RequestPayload(TypedDict):
+    """Of the dead letter of a task that somebody asked for: the id of its row, which has the arguments."""
+
+    task_request_id: str

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery
 from celery.worker.request import Request
 
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability import metrics
 from pixmill_shared.plumbing import leases
+from pixmill_shared.plumbing.base_task import RequestableTask
 from pixmill_shared.plumbing.refused import check_request
 
 
@@ -48,7 +49,7 @@ class WatchedRequest(Request):
         super().on_timeout(soft, timeout)
 
 
-class PixmillTask(Task):  # type: ignore[type-arg]
+class PixmillTask(RequestableTask):
     """The base of all tasks."""
 
     abstract = True

@@ -1,5 +1,6 @@
 """What a worker is working on, as its requests tell, and the keeper of its leases."""
 
+import contextlib
 import uuid
 from collections.abc import Iterable
 from typing import Any, Final
@@ -7,10 +8,11 @@ from typing import Any, Final
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
 
+from pixmill_shared.contract.requests import REQUEST_HEADER
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories.leases import DELIVERIES, JOBS, MESSAGES
+from pixmill_shared.repositories.leases import DELIVERIES, JOBS, MESSAGES, REQUESTS
 from pixmill_shared.runtime import runtime
 from pixmill_shared.service.leases import LeaseKeeper, Loss, Work
 from pixmill_shared.settings.database import DatabaseSettings
@@ -37,6 +39,8 @@ _running: dict[str, Any] = {}
 
 def work_of(request: Any) -> Work | None:
     """The row that a request of Celery's is for, if its task claims one."""
+    if request.request_dict.get(REQUEST_HEADER):
+        return _requested(request)
     leases, argument = _CLAIMS.get(request.name, (None, ""))
     if leases is None:
         return None
@@ -44,6 +48,13 @@ def work_of(request: Any) -> Work | None:
         return Work(leases, uuid.UUID(request.kwargs[argument]))
     except (KeyError, ValueError, TypeError, AttributeError):
         return None  # somebody else's message; the task will say so
+
+
+def _requested(request: Any) -> Work | None:
+    """A task that somebody asked for. It may run longer than those of jobs do, and says how long."""
+    with contextlib.suppress(ValueError):
+        return Work(REQUESTS, uuid.UUID(request.id), longest=request.task.time_limit or 0)
+    return None
 
 
 def began(request: Any) -> None:

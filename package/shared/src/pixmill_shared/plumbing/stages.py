@@ -36,7 +36,7 @@ def run_stage(runtime: Runtime, job_id: str, stage: Stage, task: TaskName, body:
         return
     failpoint(f"{stage}.claimed", job.id)
     structlog.contextvars.bind_contextvars(job_id=job_id, attempt=job.attempts, request_id=job.request_id)
-    failure = _failure_of(job, body, ClaimCheck(job, runtime.database))
+    failure = failure_of(lambda: body(job, ClaimCheck(job, runtime.database)))
     if failure is None:
         return
     with runtime.database.session_scope() as session:
@@ -44,9 +44,10 @@ def run_stage(runtime: Runtime, job_id: str, stage: Stage, task: TaskName, body:
     log.warning("stage failed", stage=stage, code=failure.code, detail=failure.detail, outcome=outcome)
 
 
-def _failure_of(job: jobs.ClaimedJob, body: Body, check: Check) -> WorkError | None:
+def failure_of(work: Callable[[], object]) -> WorkError | None:
+    """How claimed work ended; None: well, or its claim was lost. Raises DatabaseUnavailable."""
     try:
-        body(job, check)
+        work()
     except ClaimLost:
         log.info("claim lost, stopped")
     except WorkError as error:
@@ -59,7 +60,7 @@ def _failure_of(job: jobs.ClaimedJob, body: Body, check: Check) -> WorkError | N
         raise
     except Exception as error:
         # A defect of ours: with a traceback in the log and in the dead letter, and never a job that hangs.
-        log.exception("unexpected error in a stage")
+        log.exception("unexpected error")
         unexpected = TransientError(ErrorCode.INTERNAL_ERROR, "An unexpected error stopped the work.")
         unexpected.__cause__ = error
         return unexpected

@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, Uuid, cast, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from pixmill_shared.contract.requests import REQUESTABLE
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.models import DeadLetter, Delivery, Job
+from pixmill_shared.database.models import DeadLetter, Delivery, Job, TaskRequest
 from pixmill_shared.domain.ids import new_id
 
 OF_JOBS: Final = (TaskName.FETCH_SOURCE, TaskName.RENDER_JOB)
 OF_DELIVERIES: Final = (TaskName.DELIVER_WEBHOOK,)
+OF_REQUESTS: Final = tuple(each.task for each in REQUESTABLE)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,12 @@ def _of(projects: tuple[str | None, ...]) -> ColumnElement[bool]:
 
 
 def _has_origin() -> ColumnElement[bool]:
-    # What the broker brought has neither key in its payload, whatever task it names.
+    # What the broker brought has none of these keys in its payload, whatever task it names.
     job = exists().where(Job.id == cast(DeadLetter.payload["job_id"].astext, Uuid))
     delivery = exists().where(Delivery.id == cast(DeadLetter.payload["delivery_id"].astext, Uuid))
-    return or_(DeadLetter.task.in_(OF_JOBS) & job, DeadLetter.task.in_(OF_DELIVERIES) & delivery)
+    request = exists().where(TaskRequest.id == cast(DeadLetter.payload["task_request_id"].astext, Uuid))
+    return or_(
+        DeadLetter.task.in_(OF_JOBS) & job,
+        DeadLetter.task.in_(OF_DELIVERIES) & delivery,
+        DeadLetter.task.in_(OF_REQUESTS) & request,
+    )

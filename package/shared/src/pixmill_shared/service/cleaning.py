@@ -1,7 +1,8 @@
 """What the nightly clean-up does, in which order."""
 
+from dataclasses import asdict
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from pixmill_shared.database.engine import Database
 from pixmill_shared.observability.logs import get_logger
@@ -17,11 +18,12 @@ BATCH: Final = 1_000
 """Rows that one transaction deletes."""
 
 
-def clean_up(clients: Runtime) -> None:
-    """Rows first, since they need no storage. Raises StorageUnavailable."""
+def clean_up(clients: Runtime) -> dict[str, Any]:
+    """Rows first, since they need no storage. What was done, for who asked for it. Raises StorageUnavailable."""
     expired = delete_expired_answers(clients.database)
     log.info("swept", what="idempotency records", deleted=expired)
-    sweep_objects(clients.database, clients.store, older_than=objects_after())
+    swept = sweep_objects(clients.database, clients.store, older_than=objects_after())
+    return {"expired_answers": expired, "objects": asdict(swept)}
 
 
 def objects_after() -> timedelta:

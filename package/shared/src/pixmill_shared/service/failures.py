@@ -1,4 +1,4 @@
-"""How a stage of a job that failed goes on: fail, or try again later. ``domain/retries.py`` decides."""
+"""How a stage of a job, or a task, that failed goes on: fail, or try again later. ``domain/retries.py`` decides."""
 
 import random
 import traceback
@@ -8,13 +8,13 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.contract.payloads import JobPayload
+from pixmill_shared.contract.payloads import JobPayload, RequestPayload
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.failures import error_document, storable
 from pixmill_shared.domain.jobs import STAGE_TASKS
-from pixmill_shared.domain.retries import Again, after_failure
+from pixmill_shared.domain.retries import Again, Fail, after_failure
 from pixmill_shared.errors import OutageError, TransientError, WorkError
-from pixmill_shared.repositories import dead_letters, jobs
+from pixmill_shared.repositories import dead_letters, jobs, task_requests
 from pixmill_shared.settings.work import WorkSettings
 
 _RNG: Final = random.SystemRandom()
@@ -25,18 +25,7 @@ def record_failure(
 ) -> str:
     """End the claim. Returns what happened: ``retried``, ``failed``, or ``lost`` if someone else has the job now."""
     document = error_document(error.code, error.detail)
-    transient = isinstance(error, TransientError)
-    retry_after = error.retry_after if isinstance(error, TransientError) else None
-    verdict = after_failure(
-        transient=transient,
-        attempts=job.attempts,
-        max_attempts=settings.max_attempts,
-        retry_after=retry_after,
-        rng=_RNG,
-        outage=isinstance(error, OutageError),
-        age=job.age,
-        patience=settings.outage_patience,
-    )
+    verdict = _verdict(error, job.attempts, job.age, settings)
     if isinstance(verdict, Again):
         kept = jobs.retry(session, job, verdict.delay, document, counted=verdict.counted)
         return "retried" if kept else "lost"
@@ -55,6 +44,30 @@ def record_failure(
     return "failed"
 
 
+def record_task_failure(
+    session: Session, claimed: task_requests.ClaimedRequest, error: WorkError, *, settings: WorkSettings
+) -> str:
+    """The same of a task that somebody asked for."""
+    document = error_document(error.code, error.detail)
+    verdict = _verdict(error, claimed.attempts, claimed.age, settings)
+    if isinstance(verdict, Again):
+        kept = task_requests.retry(session, claimed, verdict.delay, document, counted=verdict.counted)
+        return "retried" if kept else "lost"
+    if not task_requests.fail(session, claimed.id, claimed.fence, document):
+        return "lost"
+    if verdict.buried:
+        dead_letters.bury(
+            session,
+            project=claimed.project,
+            task=TaskName(claimed.task),
+            payload=dict(RequestPayload(task_request_id=str(claimed.id))),
+            error=document,
+            attempts=claimed.attempts,
+            traceback=_traceback_of(error),
+        )
+    return "failed"
+
+
 def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, settings: WorkSettings) -> str:
     """Of a job whose process was killed at its hard limit, by the worker that had claimed it as ``holder``.
 
@@ -66,6 +79,19 @@ def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, setti
     stage, job = held
     error = TransientError(ErrorCode.TIME_LIMIT, "The work was still going on at its time limit and was ended.")
     return record_failure(session, job, STAGE_TASKS[stage], error, settings=settings)
+
+
+def _verdict(error: WorkError, attempts: int, age: float, settings: WorkSettings) -> Again | Fail:
+    return after_failure(
+        transient=isinstance(error, TransientError),
+        attempts=attempts,
+        max_attempts=settings.max_attempts,
+        retry_after=error.retry_after if isinstance(error, TransientError) else None,
+        rng=_RNG,
+        outage=isinstance(error, OutageError),
+        age=age,
+        patience=settings.outage_patience,
+    )
 
 
 def _traceback_of(error: WorkError) -> str | None:

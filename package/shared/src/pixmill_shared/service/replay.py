@@ -1,4 +1,4 @@
-"""Dead letters sent again: a new job or a new delivery that points at its origin, once a letter.
+"""Dead letters sent again: a new job or delivery that points at its origin, or a task once more; once a letter.
 
 Marking the letter and making the work are one transaction, so there is never one without the other.
 """
@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import DeadLetter
 from pixmill_shared.errors import AlreadyReplayed, NotReplayable
-from pixmill_shared.repositories import dead_letters, resending
-from pixmill_shared.repositories.dead_letters import OF_DELIVERIES, OF_JOBS, Letters
+from pixmill_shared.repositories import dead_letters, resending, task_requests
+from pixmill_shared.repositories.dead_letters import OF_DELIVERIES, OF_JOBS, OF_REQUESTS, Letters
 from pixmill_shared.service.repeating import repeat_job
 
 MOST: Final = 1_000
@@ -23,8 +23,14 @@ MOST: Final = 1_000
 _AT_ONCE: Final = 50
 """Letters a transaction: new work holds its lane until the commit, and others want to submit meanwhile."""
 
-REPLAYABLE: Final = tuple(str(task) for task in (*OF_JOBS, *OF_DELIVERIES))
+REPLAYABLE: Final = tuple(str(task) for task in (*OF_JOBS, *OF_DELIVERIES, *OF_REQUESTS))
 """The tasks whose dead letters tell of a row, which can be repeated."""
+
+
+Kind = Literal["job", "delivery", "task"]
+
+_ORIGIN: Final[dict[Kind, str]] = {"job": "job_id", "delivery": "delivery_id", "task": "task_request_id"}
+"""What names the row in a letter's payload."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Replayed:
     """What was made of a letter."""
 
     letter_id: uuid.UUID
-    kind: Literal["job", "delivery"]
+    kind: Kind
     id: uuid.UUID
 
 
@@ -89,13 +95,15 @@ def replay_many(
     return Replays(tuple(made), more)
 
 
-def kind_of(letter: DeadLetter) -> Literal["job", "delivery"] | None:
+def kind_of(letter: DeadLetter) -> Kind | None:
     """What a replay of it makes; None: it tells of no row."""
     if letter.project is None:
         return None
     if letter.task in OF_JOBS:
         return "job"
-    return "delivery" if letter.task in OF_DELIVERIES else None
+    if letter.task in OF_DELIVERIES:
+        return "delivery"
+    return "task" if letter.task in OF_REQUESTS else None
 
 
 def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | None) -> Replayed:
@@ -105,8 +113,14 @@ def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | Non
             "It came from the broker and tells of no row. Nothing is lost with it: pixmill sends the messages of its "
             "rows again by itself."
         )
-    origin = uuid.UUID(letter.payload[f"{kind}_id"])
-    made = repeat_job(session, origin, request_id=request_id) if kind == "job" else resending.repeat(session, origin)
+    origin = uuid.UUID(letter.payload[_ORIGIN[kind]])
+    match kind:
+        case "job":
+            made = repeat_job(session, origin, request_id=request_id)
+        case "delivery":
+            made = resending.repeat(session, origin)
+        case "task":
+            made = task_requests.repeat(session, origin, requested_by=by, request_id=request_id)
     if made is None:
         raise NotReplayable(f"The {kind} that it tells of was deleted.")
     dead_letters.mark_replayed(session, letter, by=by, made=made)

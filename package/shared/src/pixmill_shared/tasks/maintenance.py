@@ -1,6 +1,6 @@
 """What keeps the tables and the storage small."""
 
-from typing import Final
+from typing import Any, Final
 
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.tasks import TaskName
@@ -12,8 +12,8 @@ KILLED_AFTER: Final = 3_600
 
 
 @app.task(name=TaskName.CLEAN_UP.value, soft_time_limit=LONGEST, time_limit=KILLED_AFTER)
-def cleanup_old_data() -> None:
+def cleanup_old_data() -> dict[str, Any]:
     """Objects that no row names, and answers that are kept for repeated requests no longer."""
     from pixmill_shared.service.cleaning import clean_up
 
-    clean_up(runtime())
+    return clean_up(runtime())

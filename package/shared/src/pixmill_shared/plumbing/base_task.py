@@ -1,0 +1,108 @@
+"""The base of all tasks: one that somebody asked for claims its row, runs, and ends its claim as all work does.
+
+What beat sends has no row, and runs as it is. Whichever it is, maintenance is done by one at a time.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+from celery import Task
+from sqlalchemy import text
+
+from pixmill_shared.contract.queues import Priority, QueueName
+from pixmill_shared.contract.requests import REQUEST_HEADER, requestable
+from pixmill_shared.database.engine import unpooled_engine
+from pixmill_shared.domain.failures import storable
+from pixmill_shared.failpoints import failpoint
+from pixmill_shared.observability.logs import get_logger
+from pixmill_shared.plumbing.stages import failure_of
+from pixmill_shared.repositories import task_requests
+from pixmill_shared.runtime import Runtime, runtime
+from pixmill_shared.service.failures import record_task_failure
+
+log = get_logger(__name__)
+
+MOST_RESULT: Final = 65_536
+"""Bytes of JSON that are kept of what a task returns."""
+
+ONE_AT_A_TIME: Final = 2.0
+"""Seconds until maintenance that found other maintenance under way is tried again."""
+
+
+class RequestableTask(Task):  # type: ignore[type-arg]
+    """What a worker calls for a message."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.request.get(REQUEST_HEADER):
+            _run_requested(runtime(), self, uuid.UUID(self.request.id))
+            return None
+        if not _is_maintenance(self.name):
+            return self.run(*args, **kwargs)
+        with _alone(runtime()) as alone:
+            if not alone:
+                log.warning("other maintenance is under way, leaving this to the next tick")
+                return None
+            return self.run(*args, **kwargs)
+
+
+def bounded(result: object) -> dict[str, Any] | None:
+    """What is kept of a result, as JSON: all of it, or how much it was."""
+    if result is None:
+        return None
+    written = storable(json.dumps(result, default=str).replace("\\u0000", "\\ufffd"))
+    if len(written.encode()) > MOST_RESULT:
+        return {"truncated": True, "bytes": len(written.encode())}
+    found = json.loads(written)
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def _run_requested(clients: Runtime, task: Any, request_id: uuid.UUID) -> None:
+    """Returns silently if the row is not to be had. Raises DatabaseUnavailable, as a stage of a job does."""
+    if not _is_maintenance(task.name):
+        _claim_and_run(clients, task, request_id)
+        return
+    with _alone(clients) as alone:
+        if alone:
+            _claim_and_run(clients, task, request_id)
+        else:
+            with clients.database.session_scope() as session:
+                task_requests.put_off(session, request_id, ONE_AT_A_TIME)
+
+
+def _claim_and_run(clients: Runtime, task: Any, request_id: uuid.UUID) -> None:
+    with clients.database.session_scope() as session:
+        claimed = task_requests.claim(session, request_id, clients.worker_name, clients.work.lease)
+    if claimed is None:
+        return
+    failpoint("request.claimed", claimed.id)
+    structlog.contextvars.bind_contextvars(attempt=claimed.attempts, request_id=claimed.request_id)
+    results: list[object] = []
+    failure = failure_of(lambda: results.append(task.run(**claimed.payload)))
+    if results:
+        failpoint("request.done", claimed.id)
+        with clients.database.session_scope() as session:
+            if not task_requests.finish(session, claimed, bounded(results[0])):
+                log.warning("claim lost, result dropped")
+    elif failure is not None:
+        with clients.database.session_scope() as session:
+            outcome = record_task_failure(session, claimed, failure, settings=clients.work)
+        log.warning("task failed", code=failure.code, detail=failure.detail, outcome=outcome)
+
+
+def _is_maintenance(name: str) -> bool:
+    known = requestable(name)
+    return known is not None and known.queue(Priority.NORMAL) == QueueName.MAINTENANCE
+
+
+@contextmanager
+def _alone(clients: Runtime) -> Iterator[bool]:
+    """Whether nobody else does maintenance, and while the block runs nobody does. The lock goes with the process."""
+    engine = unpooled_engine(clients.database.url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield bool(connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('pixmill maintenance'))")))
