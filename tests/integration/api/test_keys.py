@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.api.running import Api, environment, run_to_end, running_api
+from tests.integration.api.running import Api, environment, run_to_end, running_api, wait_until
 from tests.integration.api.test_bad_input import assert_problem
 
 from pixmill_shared.database.engine import Database
 from pixmill_shared.service.keys import create_key
 from pixmill_shared.service.sealing import Sealer
 
+SETTINGS = {"PIXMILL_AUTH": "on", "PIXMILL_KEY_CACHE_TTL": "1"}
 BODY = {"image_url": "https://example.com/a.jpg"}
 
 
 @pytest.fixture(scope="module")
 def guarded(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with running_api(postgres_url, tmp_path_factory.mktemp("keys") / "objects", PIXMILL_AUTH="on") as running:
+    with running_api(postgres_url, tmp_path_factory.mktemp("keys") / "objects", **SETTINGS) as running:
         yield running
 
 
@@ -68,11 +69,12 @@ def test_key_with_one_letter_changed_is_401(guarded: Api) -> None:
     assert_problem(guarded.client.get("/api/v1/jobs", headers={"Authorization": changed}), 401)
 
 
-def test_revoked_key_is_401(guarded: Api) -> None:
+def test_revoked_key_is_401_as_soon_as_the_process_has_forgotten_it(guarded: Api) -> None:
     headers = bearer(guarded, "revoked")
     assert guarded.client.get("/api/v1/jobs", headers=headers).status_code == 200
     guarded.query("UPDATE api_keys SET revoked_at = now() WHERE project = 'revoked'")
-    assert_problem(guarded.client.get("/api/v1/jobs", headers=headers), 401)
+    wait_until(lambda: guarded.client.get("/api/v1/jobs", headers=headers).status_code == 401, "the key is refused", 10)
+    assert_problem(guarded.client.get("/api/v1/jobs", headers=headers), 401, "unauthenticated")
 
 
 def test_another_projects_things_are_404(guarded: Api) -> None:

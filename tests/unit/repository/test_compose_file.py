@@ -25,7 +25,7 @@ from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
-from pixmill_shared.settings.secrets import SecretSettings, WebhookSecretSettings
+from pixmill_shared.settings.secrets import RotationSettings, SecretSettings, WebhookSecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import ConcurrencySettings, ShutdownSettings, TaskLimitSettings, WorkSettings
 
@@ -44,7 +44,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "migrate": (RuntimeSettings, "PIXMILL_MIGRATE_DATABASE_URL"),
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
-        *(LimitSettings, RedisSettings, UploadSettings),
+        *(LimitSettings, RedisSettings, RotationSettings, UploadSettings),
         *(DestinationSettings, SourceSettings),
         *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
     ),

@@ -19,7 +19,7 @@ from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
-from pixmill_shared.settings.secrets import SecretSettings
+from pixmill_shared.settings.secrets import RotationSettings, SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.storage import prepare_directory
 
@@ -41,6 +41,7 @@ USED: Final[tuple[type[Settings], ...]] = (
     BrokerSettings,
     StorageSettings,
     SecretSettings,
+    RotationSettings,
     EgressSettings,
     DestinationSettings,
     SourceSettings,

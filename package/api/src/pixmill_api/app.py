@@ -9,14 +9,30 @@ from fastapi import FastAPI
 
 from pixmill_api import openapi_document, problems
 from pixmill_api.auth import Context
+from pixmill_api.limits import RateLimiter
 from pixmill_api.middleware import RequestContext
-from pixmill_api.routes import dead_letters, deliveries, docs, endpoints, files, health, jobs, process, uploads
+from pixmill_api.routes import (
+    dead_letters,
+    deliveries,
+    docs,
+    endpoints,
+    files,
+    health,
+    jobs,
+    presets,
+    process,
+    tasks,
+    uploads,
+)
 from pixmill_api.service.backlog import Backlog
-from pixmill_api.settings import ApiSettings, UploadSettings, refuse_exposure
+from pixmill_api.service.known_keys import KnownKeys
+from pixmill_api.settings import ApiSettings, LimitSettings, UploadSettings, refuse_exposure
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.process import ListenSettings, PublicSettings
+from pixmill_shared.settings.redis import RedisSettings
+from pixmill_shared.settings.secrets import RotationSettings
 
 
 def create_app(runtime: Runtime | None = None) -> FastAPI:
@@ -24,15 +40,20 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     settings = ApiSettings.load()
     refuse_exposure(settings, ListenSettings.load())
     runtime, egress = runtime or start_runtime(threads=settings.threads), EgressSettings.load()
+    limits = LimitSettings.load()
     context = Context(
         runtime=runtime,
         settings=settings,
+        limits=limits,
         public_url=PublicSettings.load().base,
         max_source_bytes=egress.max_source_bytes,
         uploads=UploadSettings.load(),
         egress_allow=egress.allow_list(),
+        rotation_grace=RotationSettings.load().grace,
         readiness=Readiness(health.checks_of(runtime)),
         backlog=Backlog(settings.max_backlog),
+        keys=KnownKeys(runtime, limits.key_cache_ttl),
+        rates=RateLimiter(RedisSettings.load().url, limits),
     )
     app = FastAPI(
         title="pixmill",
@@ -48,7 +69,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     app.state.context = context
     problems.install(app)
     openapi_document.install(app)
-    for module in (uploads, process, jobs, endpoints, deliveries, dead_letters, files, health, docs):
+    for module in (uploads, process, jobs, presets, endpoints, deliveries, dead_letters, tasks, files, health, docs):
         app.include_router(module.router)
 
     app.add_middleware(RequestContext)
@@ -61,5 +82,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # As many threads as may hold a connection: a request waits for a thread, never for the pool's time-out.
     current_default_thread_limiter().total_tokens = context.settings.threads
     yield
+    await context.rates.close()
     if "database" in context.runtime.__dict__:
         context.runtime.database.dispose()

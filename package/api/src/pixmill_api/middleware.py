@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -38,7 +39,8 @@ class RequestContext:
         request = Request(scope)
         request_id = request_id_of(request.headers.get(REQUEST_ID))
         request.state.request_id = request_id
-        answer = _Answer(send, request_id)
+        request.state.answer_headers = {REQUEST_ID: request_id, "X-Content-Type-Options": "nosniff"}
+        answer = _Answer(send, request.state.answer_headers)
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -53,19 +55,19 @@ class RequestContext:
 
 
 class _Answer:
-    """Sends, adds the headers that every answer has, and remembers the status."""
+    """Sends, adds ``headers``, to which whoever handles the request may add, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
         self._send = send
-        self._request_id = request_id
+        self._headers = headers
         self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers[REQUEST_ID] = self._request_id
-            headers["X-Content-Type-Options"] = "nosniff"
+            for name, value in self._headers.items():
+                headers[name] = value
         await self._send(message)
 
 

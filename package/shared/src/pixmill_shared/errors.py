@@ -2,6 +2,7 @@
 
 PixmillError
  |- ConfigurationError      a setting is missing or unsafe; the process must not start
+ |- SecretRotating          a webhook secret was exchanged just now, and the former one still signs
  |- ReplayRefused           a dead letter is not sent again
  |   |- AlreadyReplayed     it was, and what was made then is named
  |   |- NotReplayable       there is nothing that could be repeated
@@ -24,6 +25,14 @@ class PixmillError(Exception):
 
 class ConfigurationError(PixmillError):
     """The message says which setting is wrong and what to set."""
+
+
+class SecretRotating(PixmillError):
+    """``until``: when the former secret stops to sign."""
+
+    def __init__(self, until: datetime.datetime | None) -> None:
+        moment = until.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if until else "its end"
+        super().__init__(f"The secret was exchanged already, and the former one signs until {moment}. Wait until then.")
 
 
 class ReplayRefused(PixmillError):

@@ -103,7 +103,7 @@ def rotate(
 
     Raises NotFound, and TooMany if that was done several times within the grace.
     """
-    row, grace = found(session, caller, endpoint_id, lock=True), context.settings.rotation_grace
+    row, grace = found(session, caller, endpoint_id, lock=True), context.rotation_grace
     if webhook_views.count_secrets(session, row.id) >= MOST_SECRETS:
         raise TooMany(f"{MOST_SECRETS} secrets sign at the same time already. Wait until the oldest one has expired.")
     expires_at = webhook_views.expire_secret(session, row.id, grace)

@@ -66,13 +66,6 @@ class ApiSettings(Settings):
         validation_alias="PIXMILL_MAX_ENDPOINTS",
         description="webhook endpoints that a project may have; each costs every job of it a delivery",
     )
-    rotation_grace: int = Field(
-        default=86_400,
-        ge=0,
-        le=30 * 86_400,
-        validation_alias="PIXMILL_WEBHOOK_ROTATION_GRACE",
-        description="seconds that the former secret of an endpoint signs too after a rotation",
-    )
 
     @property
     def keys_required(self) -> bool:

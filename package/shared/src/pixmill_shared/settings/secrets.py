@@ -58,3 +58,15 @@ class WebhookSecretSettings(Settings):
         if not is_secret(text):
             raise ValueError(f"is not whsec_ followed by 24 to 64 bytes in base64. {_WEBHOOK_HINT}")
         return value
+
+
+class RotationSettings(Settings):
+    """Receivers take their time to learn of a new secret."""
+
+    grace: int = Field(
+        default=86_400,
+        ge=0,
+        le=30 * 86_400,
+        validation_alias="PIXMILL_WEBHOOK_ROTATION_GRACE",
+        description="seconds that the former secret of an endpoint or an API key signs too after a rotation",
+    )
