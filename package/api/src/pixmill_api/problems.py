@@ -107,6 +107,15 @@ _DATABASE: Final = Kind(503, ProblemCode.DATABASE_UNAVAILABLE, "The database doe
 _STORAGE: Final = Kind(503, ErrorCode.STORAGE_UNAVAILABLE, "The storage does not answer")
 
 
+def all_kinds() -> list[Kind]:
+    """For the reference: the usual one of a status and a code comes first."""
+    return [*_OF_STATUS.values(), *_KINDS.values(), _DATABASE, _STORAGE]
+
+
+def type_of(kind: Kind) -> str:
+    return f"urn:pixmill:problem:{kind.code}"
+
+
 def problem(
     request: Request,
     kind: Kind,
@@ -117,7 +126,7 @@ def problem(
 ) -> JSONResponse:
     """``wrong`` becomes ``errors: [{pointer, detail}]``."""
     document: dict[str, Any] = {
-        "type": f"urn:pixmill:problem:{kind.code}",
+        "type": type_of(kind),
         "title": kind.title,
         "status": kind.status,
         "detail": detail,

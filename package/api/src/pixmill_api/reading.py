@@ -8,11 +8,13 @@ from pydantic_core import ErrorDetails
 
 from pixmill_api.domain.documents import unstorable
 from pixmill_api.errors import InvalidRequest
+from pixmill_api.preset_schemas import PresetRequest
 from pixmill_api.schemas import BOX, JobRequest, ShortOptions
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.domain.recipe import Limits, Recipe, RecipeError, parse_recipe, process_recipe
 
 Body = TypeVar("Body", bound=BaseModel)
+Found = TypeVar("Found")
 Short = TypeVar("Short", bound=ShortOptions)
 
 
@@ -55,6 +57,17 @@ def read_recipe(value: object, limits: Limits) -> Recipe:
         raise RecipeError([JsonError("/recipe" + e.pointer, e.detail) for e in error.errors]) from None
 
 
+def read_preset(document: object, limits: Limits) -> tuple[PresetRequest, Recipe]:
+    """``PUT /presets/{name}``. Raises InvalidRequest."""
+
+    def recipe_of(found: dict[str, Any]) -> Recipe:
+        if "recipe" not in found:
+            raise RecipeError([])  # the model has noted it
+        return read_recipe(found["recipe"], limits)
+
+    return _read(PresetRequest, document, recipe_of)
+
+
 def read_body(model: type[Body], document: object) -> Body:
     """Any body that has no recipe in it. Raises InvalidRequest."""
     body, wrong = _checked(model, _object(document))
@@ -79,9 +92,7 @@ def _checked(model: type[Body], document: dict[str, Any]) -> tuple[Body | None, 
         return None, [_json_error(found) for found in error.errors(include_url=False, include_context=False)]
 
 
-def _read(
-    model: type[Body], given: object, recipe_of: Callable[[dict[str, Any]], Recipe | None]
-) -> tuple[Body, Recipe | None]:
+def _read(model: type[Body], given: object, recipe_of: Callable[[dict[str, Any]], Found]) -> tuple[Body, Found]:
     document = _object(given)
     body, wrong = _checked(model, document)
     try:

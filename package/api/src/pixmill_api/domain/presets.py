@@ -12,6 +12,8 @@ MAX_VERSION: Final = 999_999_999
 MAX_DESCRIPTION: Final = 500
 """Characters."""
 
+CURSOR_PATTERN: Final = r"^[A-Za-z0-9_-]{2,86}$"
+
 _NAME: Final = re.compile(NAME_PATTERN)
 _REFERENCE: Final = re.compile(REFERENCE_PATTERN)
 
@@ -39,7 +41,7 @@ def cursor_after(name: str) -> str:
 def parse_cursor(text: str) -> str | None:
     """The name that the page comes after; None if we never made it."""
     try:
-        name = base64.b64decode(text.encode("ascii") + b"==", altchars=b"-_", validate=True).decode("ascii")
+        name = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (ValueError, binascii.Error):
         return None
     return name if _NAME.fullmatch(name) and cursor_after(name) == text else None

@@ -67,7 +67,9 @@ def lock(session: Session, project: str, name: str) -> None:
 def add(session: Session, project: str, name: str, recipe: dict[str, Any] | None, description: str = "") -> Version:
     """The next version, under the ``lock``; without a recipe the deletion of the preset."""
     last = session.scalar(select(func.max(Preset.version)).where(Preset.project == project, Preset.name == name))
-    row = Preset(project=project, name=name, version=(last or 0) + 1, recipe=recipe, description=description)
+    row = Preset(project=project, name=name, version=(last or 0) + 1, description=description)
+    if recipe is not None:  # an assigned None would be kept as JSON's null
+        row.recipe = recipe
     session.add(row)
     session.flush()
     session.refresh(row, ["created_at"])

@@ -64,6 +64,11 @@ def builtin_version(name: str) -> Version | None:
     return _BUILTIN.get(name)
 
 
+def etag_of(version: Version) -> str:
+    """The entity tag: numbers are never given twice."""
+    return f'"{version.version}"'
+
+
 def _pinned(session: Session, caller: Caller, chosen: ResolvedRecipe, at: str) -> ResolvedRecipe:
     recipe = with_digests(session, caller.project, chosen.recipe, lambda where, what: chosen.error(at, where, what))
     return ResolvedRecipe(recipe, chosen.preset, chosen.version)

@@ -5,13 +5,33 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, delete, exists, func, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, cast, delete, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.orm import Session, aliased
 
-from pixmill_shared.database.models import Job, JobUpload, Rendition, Upload, UploadSession
+from pixmill_shared.database.models import Job, JobUpload, Preset, Rendition, Upload, UploadSession
 from pixmill_shared.domain.objects import is_source, rendition_key_of, session_of, upload_of
 
-_UNUSED: Final = ~exists().where(Job.source_key == Upload.key) & ~exists().where(JobUpload.upload_id == Upload.id)
+_MARKED: Final = "$.outputs[*].operations[*].image.upload_id ? (@ == $id)"
+_deletion = aliased(Preset)
+# An image of a watermark of a preset, of an older version too, unless the preset was deleted since.
+_NAMED_BY_PRESET: Final = exists().where(
+    Preset.project == Upload.project,
+    func.jsonb_path_exists(
+        Preset.recipe, cast(_MARKED, JSONPATH), func.jsonb_build_object("id", cast(Upload.id, Text))
+    ),
+    ~exists().where(
+        _deletion.project == Preset.project,
+        _deletion.name == Preset.name,
+        _deletion.version > Preset.version,
+        _deletion.recipe.is_(None),
+    ),
+)
+_UNUSED: Final = (
+    ~exists().where(Job.source_key == Upload.key)
+    & ~exists().where(JobUpload.upload_id == Upload.id)
+    & ~_NAMED_BY_PRESET
+)
 
 
 def named(session: Session, keys: Collection[str]) -> set[str]:
