@@ -52,3 +52,10 @@ async def read_json(request: Request, limit: int) -> Any:
         return read_document(body)
     except ValueError as error:
         raise MalformedBody(str(error)) from None
+
+
+async def read_optional_json(request: Request, limit: int) -> Any:
+    """As ``read_json``, and an empty object where there is no body."""
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return {}
+    return await read_json(request, limit)

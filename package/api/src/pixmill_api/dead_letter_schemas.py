@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-Kind = Literal["job", "delivery"]
+Kind = Literal["job", "delivery", "task"]
 
 
 class DeadLetterError(BaseModel):
@@ -24,7 +24,7 @@ class DeadLetterDocument(BaseModel):
     dead_letter_id: uuid.UUID
     task: str
     kind: Kind | None = Field(description="what a replay makes; null: it tells of no row, and cannot be replayed")
-    payload: dict[str, Any] = Field(description="`job_id` or `delivery_id`; else what came, cut after 2,000 bytes")
+    payload: dict[str, Any] = Field(description="`job_id`, `delivery_id` or `task_request_id`; else what came, cut after 2,000 bytes")
     error: DeadLetterError
     attempts: int
     traceback: str | None = Field(
@@ -33,7 +33,7 @@ class DeadLetterDocument(BaseModel):
     created_at: datetime.datetime
     replayed_at: datetime.datetime | None
     replayed_by: str | None
-    replayed_as: uuid.UUID | None = Field(description="the job or delivery that the replay made")
+    replayed_as: uuid.UUID | None = Field(description="the job, delivery or task that the replay made")
     urls: dict[str, str | None] = Field(description="`self`, `replay` while it can be replayed, and `job`, else null")
 
 
@@ -48,7 +48,7 @@ class DeadLetterList(BaseModel):
 class Replay(BaseModel):
     dead_letter_id: uuid.UUID
     kind: Kind
-    id: uuid.UUID = Field(description="of the new job or delivery")
+    id: uuid.UUID = Field(description="of the new job, delivery or task")
 
 
 class Replays(BaseModel):

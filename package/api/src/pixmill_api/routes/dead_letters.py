@@ -22,6 +22,7 @@ from pixmill_api.routes.submitting import request_id_of
 from pixmill_api.schemas import JobDocument
 from pixmill_api.service import dead_letter_documents
 from pixmill_api.service.dead_letter_documents import projects_of
+from pixmill_api.task_schemas import TaskDocument
 from pixmill_api.webhook_schemas import DeliveryDocument
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.repositories.dead_letters import Letters
@@ -70,13 +71,13 @@ async def get_dead_letter(dead_letter_id: str, context: Shared, caller: Reading)
     status_code=202,
     summary="Send a dead letter again",
     responses={
-        **success(202, JobDocument, DeliveryDocument),
+        **success(202, JobDocument, DeliveryDocument, TaskDocument),
         **problems_of(400, 401, 404, 409, 422, 429, 503),
     },
     openapi_extra=KEYED,
 )
 async def replay_dead_letter(request: Request, dead_letter_id: str, context: Shared, caller: Writing) -> Response:
-    """A new job, or a new delivery of the same event; it points at its origin.
+    """A new job, or a new delivery of the same event, which points at its origin; or a task once more.
 
     409 if the letter was replayed before (the detail names what was made then), if what it tells of was deleted, or if
     it tells of nothing.

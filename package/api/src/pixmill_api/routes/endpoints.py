@@ -1,7 +1,7 @@
 """Endpoints: receivers of webhooks, their secrets, and what is sent to them by hand."""
 
 import uuid
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
 from pixmill_api.auth import Reading, Shared, Writing
-from pixmill_api.bodies import read_json
+from pixmill_api.bodies import read_json, read_optional_json
 from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import created, once_per_key
@@ -111,7 +111,7 @@ async def delete_endpoint(endpoint_id: str, context: Shared, caller: Writing) ->
 async def rotate_secret(request: Request, endpoint_id: str, context: Shared, caller: Writing) -> Response:
     """For a time webhooks carry two signatures, by the new secret and by the former one."""
     once, found = once_per_key(request, context, caller, secret=True), _id(endpoint_id)
-    document = await _optional(request, context.settings.max_body_bytes)
+    document = await read_optional_json(request, context.settings.max_body_bytes)
     wanted = read_body(RotateRequest, document)
 
     def answer(session: Session) -> Response:
@@ -152,13 +152,6 @@ async def recover_endpoint(
 ) -> JSONResponse:
     """All that failed for good or was left out since then, each once, oldest first. While `has_more`, call again."""
     return JSONResponse(await run_in_threadpool(endpoints.recover, context, caller, _id(endpoint_id), since), 202)
-
-
-async def _optional(request: Request, limit: int) -> Any:
-    """The body, or an empty object where there is none."""
-    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
-        return {}
-    return await read_json(request, limit)
 
 
 def _id(text: str) -> uuid.UUID:

@@ -10,10 +10,13 @@ from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.ids import cursor_of
-from pixmill_api.errors import Conflict, NotFound
+from pixmill_api.errors import Conflict, NotFound, ScopeMissing
 from pixmill_api.service.delivery_documents import shown_delivery, utc
 from pixmill_api.service.job_documents import found_job, shown_job
-from pixmill_shared.database.models import ApiKey, DeadLetter, Delivery
+from pixmill_api.service.task_requests import task_document
+from pixmill_shared.contract.requests import requestable
+from pixmill_shared.contract.scopes import Scope
+from pixmill_shared.database.models import ApiKey, DeadLetter, Delivery, TaskRequest
 from pixmill_shared.errors import ReplayRefused
 from pixmill_shared.repositories import dead_letters
 from pixmill_shared.repositories.dead_letters import Letters
@@ -47,8 +50,8 @@ def find_letter(context: Context, caller: Caller, letter_id: uuid.UUID) -> dict[
 def replay_letter(
     context: Context, session: Session, caller: Caller, letter_id: uuid.UUID, *, request_id: str
 ) -> tuple[dict[str, Any], str]:
-    """The new job or delivery, and its address. Raises NotFound, QueueFull, and Conflict for what was replayed or
-    cannot be.
+    """The new job, delivery or task, and its address. Raises NotFound, QueueFull, ScopeMissing for a task that the key
+    could not start, and Conflict for what was replayed or cannot be.
     """
     try:
         made = replay(session, letter_id, projects_of(context, caller), by=_who(session, caller), request_id=request_id)
@@ -59,13 +62,25 @@ def replay_letter(
     if made.kind == "delivery":
         delivery = shown_delivery(context, session, session.get_one(Delivery, made.id))
         return delivery, delivery["urls"]["self"]
+    if made.kind == "task":
+        request = session.get_one(TaskRequest, made.id)
+        require_rights(caller, request.task)
+        task = task_document(context, request)
+        return task, task["urls"]["self"]
     context.backlog.admit(session)
     document = shown_job(context, session, found_job(session, caller, made.id))
     return document, document["urls"]["self"]
 
 
+def require_rights(caller: Caller, task: str) -> None:
+    """Raises ScopeMissing if the task is one that administrators start."""
+    if requestable(task) is not None and Scope.ADMIN not in caller.scopes:
+        raise ScopeMissing(Scope.ADMIN)
+
+
 def replay_letters(context: Context, caller: Caller, which: Letters, *, limit: int, request_id: str) -> dict[str, Any]:
-    """Raises QueueFull if too many jobs wait already, whatever is replayed."""
+    """Raises QueueFull if too many jobs wait already, whatever is replayed, and ScopeMissing as ``replay_letter``."""
+    require_rights(caller, which.task or "")
     with context.runtime.database.session_scope() as session:
         context.backlog.admit(session)
         by = _who(session, caller)

@@ -1,0 +1,162 @@
+"""Tasks that people start: a row each, and what became of it."""
+
+import uuid
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from pixmill_api.auth import Caller, Context
+from pixmill_api.domain.ids import cursor_of
+from pixmill_api.errors import InvalidRequest, NotFound
+from pixmill_api.reading import read_body
+from pixmill_api.service.delivery_documents import utc
+from pixmill_api.service.task_results import kept_result
+from pixmill_api.task_schemas import TaskCall, TaskState
+from pixmill_shared.contract.queues import Priority
+from pixmill_shared.contract.requests import Requestable, requestable
+from pixmill_shared.database.models import TaskRequest
+from pixmill_shared.domain.json_reader import JsonError
+from pixmill_shared.repositories import audit, task_requests
+
+_STATES: Final = {
+    "queued": TaskState.QUEUED,
+    "processing": TaskState.RUNNING,
+    "completed": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+}
+_STATUSES: Final = {state: status for status, state in _STATES.items()}
+
+_OF_CELERY: Final = {
+    "PENDING": TaskState.QUEUED,
+    "RECEIVED": TaskState.QUEUED,
+    "RETRY": TaskState.QUEUED,
+    "STARTED": TaskState.RUNNING,
+    "SUCCESS": TaskState.SUCCEEDED,
+    "FAILURE": TaskState.FAILED,
+    "REVOKED": TaskState.FAILED,
+}
+
+
+def find_requestable(name: str) -> Requestable:
+    """Raises NotFound, for a task that nobody may start too."""
+    found = requestable(name)
+    if found is None:
+        raise NotFound("There is no such task, or it cannot be started by hand.")
+    return found
+
+
+def read_call(what: Requestable, document: object) -> tuple[TaskCall, dict[str, Any]]:
+    """The call and the arguments of the task. Raises InvalidRequest."""
+    call = read_body(TaskCall, document)
+    try:
+        arguments = read_body(what.arguments, call.args)
+    except InvalidRequest as error:
+        raise InvalidRequest([JsonError("/args" + each.pointer, each.detail) for each in error.errors]) from None
+    return call, arguments.model_dump(mode="json", exclude_none=True)
+
+
+def start(
+    context: Context,
+    session: Session,
+    caller: Caller,
+    what: Requestable,
+    arguments: dict[str, Any],
+    *,
+    priority: Priority,
+    request_id: str,
+) -> dict[str, Any]:
+    """The dispatcher publishes it when the transaction has committed."""
+    made = task_requests.insert(
+        session,
+        what,
+        arguments,
+        project=caller.project,
+        priority=priority,
+        requested_by=caller.name,
+        request_id=request_id,
+    )
+    audit.record(
+        session,
+        audit.Action.TASK_STARTED,
+        what.task,
+        project=caller.project,
+        actor=caller.name,
+        detail={"task_id": str(made), "priority": priority, "args": arguments},
+        request_id=request_id,
+    )
+    return task_document(context, session.get_one(TaskRequest, made))
+
+
+def find_task(context: Context, task_id: uuid.UUID) -> dict[str, Any]:
+    """The row; else the result that Celery has kept. Raises NotFound."""
+    with context.runtime.database.session_scope() as session:
+        row = task_requests.find(session, task_id)
+        if row is not None:
+            return task_document(context, row)
+    kept = kept_result(str(task_id))
+    if kept is None:
+        raise NotFound("There is no such task, and no result of one is kept under this id.")
+    return _of_result(context, str(task_id), kept)
+
+
+def list_tasks(context: Context, *, limit: int, before: uuid.UUID | None, state: TaskState | None) -> dict[str, Any]:
+    """One page, newest first."""
+    status = None if state is None else _STATUSES[state]
+    with context.runtime.database.session_scope() as session:
+        rows = task_requests.page(session, limit=limit, before=before, status=status)
+        shown, more = rows[:limit], len(rows) > limit
+        data = [task_document(context, row) for row in shown]
+    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+
+
+def task_document(context: Context, row: TaskRequest) -> dict[str, Any]:
+    """Between two tries the row holds the last error; the task has not failed."""
+    return {
+        "task_id": str(row.id),
+        "name": row.task,
+        "state": _STATES[row.status],
+        "priority": Priority.of_rank(row.priority),
+        "queue": row.queue,
+        "args": row.payload,
+        "result": row.result,
+        "error": row.error if row.status == "failed" else None,
+        "requested_by": row.requested_by,
+        "attempts": row.attempts,
+        "created_at": utc(row.created_at),
+        "started_at": utc(row.started_at),
+        "finished_at": utc(row.finished_at),
+        "urls": {"self": _url(context, str(row.id))},
+    }
+
+
+def _of_result(context: Context, task_id: str, kept: dict[str, Any]) -> dict[str, Any]:
+    state = _OF_CELERY.get(str(kept.get("status")), TaskState.RUNNING)
+    failed = state is TaskState.FAILED
+    unknown = dict.fromkeys(("priority", "queue", "requested_by", "attempts", "created_at", "started_at"))
+    return {
+        **unknown,
+        "task_id": task_id,
+        "name": kept.get("name"),
+        "state": state,
+        "args": {},
+        "result": None if failed else kept.get("result"),
+        "error": _error_of(kept.get("result")) if failed else None,
+        "finished_at": _moment(kept.get("date_done")),
+        "urls": {"self": _url(context, task_id)},
+    }
+
+
+def _error_of(result: object) -> dict[str, Any]:
+    """Celery keeps the class of an exception and what it was made with; tracebacks are not shown."""
+    name = result.get("exc_type") if isinstance(result, dict) else None
+    return {"code": None, "title": None, "detail": f"It raised {name or 'an error'}.", "retryable": None}
+
+
+def _moment(written: object) -> str | None:
+    """Celery writes times of UTC, with an offset or without."""
+    text = str(written) if written else ""
+    return text.replace("+00:00", "").removesuffix("Z") + "Z" if text else None
+
+
+def _url(context: Context, task_id: str) -> str:
+    return f"{context.public_url}/api/v1/tasks/{task_id}"
