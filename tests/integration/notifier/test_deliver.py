@@ -34,7 +34,7 @@ from pixmill_shared.domain.backoff import WEBHOOK_SCHEDULE
 from pixmill_shared.domain.failures import error_document
 from pixmill_shared.egress import EgressClient
 from pixmill_shared.repositories import deliveries
-from pixmill_shared.service.keys import create_key
+from pixmill_shared.service.keys import By, create_key, rotate_secret
 from pixmill_shared.service.sealing import Sealer
 from pixmill_shared.settings.egress import EgressSettings
 
@@ -56,7 +56,7 @@ def test_receiver_that_answers_204_has_it_delivered(
     assert datetime.datetime.fromisoformat(sent["timestamp"]).tzinfo is not None
     data = sent["data"]
     assert set(data) == {"job_id", "status", "sequence", "outputs", "error", "metadata"}
-    assert (data["job_id"], data["status"], data["sequence"]) == (str(job_id), "completed", 1)
+    assert (data["job_id"], data["status"], data["sequence"]) == (str(job_id), "completed", 1 + len(data["outputs"]))
     assert (data["error"], data["metadata"]) == (None, {"order": 7})
     (shown,) = data["outputs"]
     assert (shown["name"], shown["width"], shown["height"], shown["bytes"]) == ("output-0", 800, 600, 12_345)
@@ -102,6 +102,26 @@ def test_job_with_an_api_key_is_signed_with_that_keys_secret(
     Webhook(created.webhook_secret).verify(request.body, headers_of(request))
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(request.body, headers_of(request))
+
+
+@pytest.mark.parametrize(("grace", "signatures"), [(60, 2), (0, 1)])
+def test_rotated_key_signs_with_its_former_secret_too_until_the_grace_is_over(
+    courier: Courier, database: Database, receive: Callable[[Handler], Server], grace: int, signatures: int
+) -> None:
+    with database.session_scope() as session:
+        made = create_key(session, courier.sealer, project="default", name="k")
+        rotated = rotate_secret(session, courier.sealer, made.key, grace=grace, secret=None, by=By("test"))
+    receiver = receive(answering("200 OK"))
+    _, delivery_id = finished_job(database, receiver.url(), api_key_id=made.key.id)
+    deliver(delivery_id, courier)
+    request = receiver.seen[0]
+    assert len(headers_of(request)["webhook-signature"].split()) == signatures
+    Webhook(rotated).verify(request.body, headers_of(request))
+    if signatures == 2:
+        Webhook(made.webhook_secret).verify(request.body, headers_of(request))
+    else:
+        with pytest.raises(WebhookVerificationError):
+            Webhook(made.webhook_secret).verify(request.body, headers_of(request))
 
 
 def test_signature_is_the_one_of_the_published_vector() -> None:

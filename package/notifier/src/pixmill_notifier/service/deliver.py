@@ -127,6 +127,5 @@ def _request(delivery: ClaimedDelivery, job: EndedJob | None, courier: Courier) 
 def _secrets_of(delivery: ClaimedDelivery, courier: Courier) -> tuple[str, ...]:
     if delivery.endpoint_id is not None:
         return tuple(courier.sealer.unseal(each) for each in delivery.endpoint_secrets)
-    if delivery.webhook_secret is not None:
-        return (courier.sealer.unseal(delivery.webhook_secret),)
-    return (courier.webhook_secret,)
+    of_key = tuple(courier.sealer.unseal(each) for each in (delivery.webhook_secret, delivery.former_secret) if each)
+    return of_key or (courier.webhook_secret,)

@@ -20,8 +20,8 @@ _EXPIRED_AT_ONCE: Final = 100
 
 @dataclass(frozen=True)
 class ClaimedDelivery:
-    """What the notifier needs of the row. Secrets and headers are encrypted: the API key's, and the endpoint's, newest
-    first, where there is an endpoint.
+    """What the notifier needs of the row. Secrets and headers are encrypted: the API key's, with the former one while
+    it signs too, and the endpoint's, newest first, where there is an endpoint.
     """
 
     id: uuid.UUID
@@ -37,6 +37,7 @@ class ClaimedDelivery:
     happened_at: datetime.datetime
     data: dict[str, Any] | None
     webhook_secret: bytes | None
+    former_secret: bytes | None
     endpoint_id: uuid.UUID | None
     endpoint_secrets: tuple[bytes, ...]
     endpoint_headers: bytes | None
@@ -82,6 +83,7 @@ _CLAIM = Prepared(
     )
     SELECT c.id, c.project, c.fence, c.attempts, c.url, coalesce(c.host, '') AS host, c.job_id, c.event_id,
            c.event_type, c.sequence, c.happened_at, c.data, c.endpoint_id, k.webhook_secret,
+           CASE WHEN k.former_secret_expires_at > clock_timestamp() THEN k.former_secret END AS former_secret,
            e.headers AS endpoint_headers, e.failing_since IS NOT NULL AS endpoint_failing,
            (SELECT string_agg(convert_from(s.secret, 'UTF8'), ' ' ORDER BY s.id DESC) FROM endpoint_secrets s
             WHERE s.endpoint_id = c.endpoint_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
@@ -201,7 +203,7 @@ def claim(
         return None
     row = rows[0]
     row["endpoint_secrets"] = tuple((row["endpoint_secrets"] or "").encode().split())
-    for sealed in ("webhook_secret", "endpoint_headers"):
+    for sealed in ("webhook_secret", "former_secret", "endpoint_headers"):
         row[sealed] = bytes(row[sealed]) if row[sealed] is not None else None
     return ClaimedDelivery(**row)
 
