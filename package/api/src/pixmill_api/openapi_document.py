@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from pixmill_api.domain.media_types import JSON
 from pixmill_api.openapi import REF, Reference, Used, problems_of
+from pixmill_api.openapi_examples import add_examples
 from pixmill_api.schemas import Problem
 
 _DEFAULTS: Final = ("HTTPValidationError", "ValidationError")
@@ -38,11 +39,14 @@ def _built(app: FastAPI) -> dict[str, Any]:
     )
     _drop_defaults(found)
     for operation in _operations(found):
+        for scope in (scope for needed in operation.get("security", ()) for scope in next(iter(needed.values()))):
+            operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".lstrip()
         for status, problem in problems_of(*_following(operation)).items():
             operation["responses"].setdefault(str(status), problem)
         operation["responses"] = dict(sorted(operation["responses"].items()))
     _, models = models_json_schema(sorted(_used(app), key=str), ref_template=REF)
     found["components"].setdefault("schemas", {}).update(models["$defs"])
+    add_examples(found)
     return found
 
 

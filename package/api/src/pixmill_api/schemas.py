@@ -1,15 +1,18 @@
 """Bodies of requests: the pydantic models that check them and that the OpenAPI document shows."""
 
 import datetime
-import re
 import uuid
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEYS, wrong_metadata
+from pixmill_api import schema_examples
+from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEY_LENGTH, MAX_METADATA_KEYS, wrong_metadata
+from pixmill_api.domain.moments import MEANT, parse_moment
+from pixmill_api.domain.patterns import TEXT, WEB_URL
 from pixmill_api.domain.presets import REFERENCE_PATTERN
+from pixmill_api.parameters import Id
 from pixmill_api.webhook_schemas import ReceiverUrl
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
@@ -18,8 +21,6 @@ from pixmill_shared.domain.places import MAX_PLACE
 from pixmill_shared.domain.recipe import FILTERS, MAX_DIMENSION, RECIPE_SCHEMA
 from pixmill_shared.egress import InvalidUrl
 from pixmill_shared.egress.urls import MAX_URL_LENGTH, parse_url
-
-_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 DIMENSION_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
 
@@ -41,27 +42,41 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
 
 
 WebUrl = Annotated[
-    str, Field(max_length=MAX_URL_LENGTH, examples=["https://example.com/photo.jpg"]), AfterValidator(_web_url)
+    str,
+    Field(max_length=MAX_URL_LENGTH),
+    AfterValidator(_web_url),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "uri",
+            "pattern": WEB_URL,
+            "maxLength": MAX_URL_LENGTH,
+            "examples": ["https://example.com/photo.jpg"],
+        }
+    ),
 ]
 Metadata = Annotated[
     dict[str, Any],
-    Field(
-        description=f"Up to {MAX_METADATA_KEYS} keys of yours with strings, numbers, booleans or null, "
-        f"{MAX_METADATA_BYTES} bytes of JSON together; comes back with the job and in webhooks",
-        examples=[{"order": "A-17"}],
-    ),
     AfterValidator(_metadata),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": f"Up to {MAX_METADATA_KEYS} keys of yours with strings, numbers, booleans or null, "
+            f"{MAX_METADATA_BYTES} bytes of JSON together; comes back with the job and in webhooks",
+            "maxProperties": MAX_METADATA_KEYS,
+            "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH, "pattern": TEXT},
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"], "pattern": TEXT},
+            "examples": [{"order": "A-17"}],
+        }
+    ),
 ]
 
 
 def _moment(value: object) -> datetime.datetime:
-    """Nothing but RFC 3339 with an offset: a bare number, or a local time, means something else to everybody."""
-    if isinstance(value, str) and _RFC_3339.fullmatch(value):
-        try:
-            return datetime.datetime.fromisoformat(value.upper()).astimezone(datetime.UTC)
-        except (ValueError, OverflowError):
-            pass
-    raise PydanticCustomError("moment", "must be a time with an offset (RFC 3339), like 2030-01-31T08:00:00Z")
+    moment = parse_moment(value) if isinstance(value, str) else None
+    if moment is None:
+        raise PydanticCustomError("moment", MEANT)
+    return moment
 
 
 Moment = Annotated[
@@ -99,7 +114,14 @@ def one_of(*names: str) -> dict[str, Any]:
 class Source(_Body):
     """Exactly one of ``upload_id``, ``url`` and ``key``."""
 
-    upload_id: uuid.UUID | None = Field(default=None, description="from POST /api/v1/uploads")
+    model_config = ConfigDict(
+        json_schema_extra={
+            **one_of("upload_id", "url", "key"),
+            "examples": [{"url": "https://example.com/photo.jpg"}],
+        }
+    )
+
+    upload_id: Id | None = Field(default=None, description="from POST /api/v1/uploads")
     url: WebUrl | None = Field(default=None, description="http or https; fetched by a worker")
     key: Annotated[str, Field(min_length=1, max_length=MAX_PLACE)] | None = Field(
         default=None,
@@ -129,7 +151,9 @@ class Options(_Body):
 class JobRequest(Options):
     """A source, and what to make of it: exactly one of `recipe` and `preset`."""
 
-    model_config = ConfigDict(json_schema_extra=one_of("recipe", "preset"))
+    model_config = ConfigDict(
+        json_schema_extra={**one_of("recipe", "preset"), "examples": [schema_examples.JOB_REQUEST]}
+    )
 
     source: Source
     destination: Annotated[str, Field(min_length=1, max_length=MAX_PLACE)] | None = Field(
@@ -169,7 +193,6 @@ def _as_form(schema: dict[str, Any]) -> None:
         if {"type": "null"} in field.get("anyOf", ()):
             field.update(field.pop("anyOf")[0])
             del field["default"]
-    _box_or_preset(schema)
     fields["file"] = {"type": "string", "format": "binary", "description": "The bytes of a picture"}
     schema["required"] = ["file"]
 
@@ -180,20 +203,34 @@ class UploadForm(_Body):
     model_config = ConfigDict(json_schema_extra=_as_form)
 
 
+def _as_short_form(schema: dict[str, Any]) -> None:
+    _as_form(schema)
+    _box_or_preset(schema)
+
+
 class ProcessForm(ShortOptions):
     """The short form, with the bytes of the picture: one output that fits into a box."""
 
-    model_config = ConfigDict(json_schema_extra=_as_form)
+    model_config = ConfigDict(json_schema_extra=_as_short_form)
+
+
+def _as_short_request(schema: dict[str, Any]) -> None:
+    _box_or_preset(schema)
+    schema["examples"] = [schema_examples.PROCESS_REQUEST]
 
 
 class ProcessRequest(ShortOptions):
     """The short form, with the address of the picture."""
+
+    model_config = ConfigDict(json_schema_extra=_as_short_request)
 
     image_url: WebUrl
 
 
 class UploadDocument(BaseModel):
     """Bytes that are there; `sha256` in hex."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [schema_examples.UPLOAD]})
 
     upload_id: uuid.UUID
     bytes: int
@@ -206,6 +243,8 @@ class OutputDocument(BaseModel):
 
     `thumbhash` (base64) and `dominant_color` (`#rrggbb`) are for what a page shows while it loads.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [schema_examples.OUTPUT]})
 
     name: str
     url: str
@@ -241,6 +280,8 @@ class PresetUsed(BaseModel):
 class JobDocument(BaseModel):
     """`result` repeats the first output. `queue_position` is how many jobs come first; null above 1,000, when the
     job does not wait, and in lists."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [schema_examples.JOB]})
 
     job_id: uuid.UUID
     status: JobStatus

@@ -4,10 +4,13 @@ import datetime
 import uuid
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from pixmill_api import schema_examples
+from pixmill_api.domain.header_rules import HEADERS_SCHEMA
 from pixmill_api.domain.header_rules import MOST as MOST_HEADERS
+from pixmill_api.domain.patterns import TEXT, WEB_URL, WEBHOOK_SECRET
 from pixmill_shared.contract.events import FILTERABLE, DisabledReason, EventType
 from pixmill_shared.domain.jobs import JobStatus
 from pixmill_shared.domain.webhook_secrets import LONGEST, SHORTEST, is_secret
@@ -48,7 +51,18 @@ def _secret(text: str) -> str:
 
 
 ReceiverUrl = Annotated[
-    str, Field(max_length=LONGEST_URL, examples=["https://example.com/hooks/pixmill"]), AfterValidator(_receiver_url)
+    str,
+    Field(max_length=LONGEST_URL),
+    AfterValidator(_receiver_url),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "uri",
+            "pattern": WEB_URL,
+            "maxLength": LONGEST_URL,
+            "examples": ["https://example.com/hooks/pixmill"],
+        }
+    ),
 ]
 Events = Annotated[
     list[str],
@@ -56,18 +70,27 @@ Events = Annotated[
     AfterValidator(_filterable),
     WithJsonSchema({"type": "array", "uniqueItems": True, "items": {"type": "string", "enum": list(FILTERABLE)}}),
 ]
-Description = Annotated[str, StringConstraints(max_length=LONGEST_DESCRIPTION)]
+Description = Annotated[
+    str, StringConstraints(max_length=LONGEST_DESCRIPTION), Field(json_schema_extra={"pattern": TEXT})
+]
 Headers = Annotated[
     dict[str, Any],
-    Field(description="sent along with every webhook; kept encrypted and never shown again", max_length=MOST_HEADERS),
+    Field(max_length=MOST_HEADERS),
     WithJsonSchema(
-        {"type": "object", "maxProperties": MOST_HEADERS, "additionalProperties": {"type": "string", "minLength": 1}}
+        {**HEADERS_SCHEMA, "description": "sent along with every webhook; kept encrypted and never shown again"}
     ),
 ]
 Secret = Annotated[
     str,
-    Field(description="your own, for example of a former system; made if not given", examples=["whsec_…"]),
     AfterValidator(_secret),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "your own, for example of a former system; made if not given",
+            "pattern": WEBHOOK_SECRET,
+            "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        }
+    ),
 ]
 
 
@@ -77,6 +100,8 @@ class _Body(BaseModel):
 
 class EndpointRequest(_Body):
     """Where webhooks go, and which."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [schema_examples.ENDPOINT_REQUEST]})
 
     url: ReceiverUrl
     events: Events = []
@@ -92,7 +117,7 @@ class EndpointChange(_Body):
     events: Events | None = None
     description: Description | None = None
     headers: Headers | None = Field(default=None, description="all of them: those that were there before are gone")
-    disabled: bool | None = None
+    disabled: StrictBool | None = None
 
 
 class RotateRequest(_Body):

@@ -1,7 +1,7 @@
 """Headers that a user may have sent along with webhooks: none that is ours, or the connection's."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 MOST: Final = 20
 LONGEST_NAME: Final = 100
@@ -27,3 +27,23 @@ def wrong_header(name: str, value: object) -> str | None:
     if not isinstance(value, str) or not _VALUE.fullmatch(value) or len(value) > LONGEST_VALUE:
         return f"must have 1 to {LONGEST_VALUE} printable ASCII characters, without blanks at its ends"
     return None
+
+
+def _any_case(text: str) -> str:
+    return "".join(f"[{char.upper()}{char}]" if char.isalpha() else char for char in text)
+
+
+_RESERVED: Final = "|".join((*(f"{_any_case(name)}$" for name in sorted(_OURS)), *map(_any_case, _OUR_STARTS)))
+
+HEADERS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "maxProperties": MOST,
+    "propertyNames": {
+        "pattern": f"^{_NAME.pattern}$",
+        "maxLength": LONGEST_NAME,
+        "not": {"pattern": f"^({_RESERVED})"},
+    },
+    "additionalProperties": {"type": "string", "pattern": f"^{_VALUE.pattern}$", "maxLength": LONGEST_VALUE},
+    "examples": [{"X-Shop": "seven"}],
+}
+"""The same as JSON Schema."""

@@ -78,6 +78,14 @@ def _build(scheme: str, host: str, port: int | None, path: str, query: str) -> h
         url = httpx.URL(urlunsplit((scheme, authority, path or "/", query, "")))
     except httpx.InvalidURL:
         raise InvalidUrl("The URL is malformed.") from None
-    if url.raw_host != host.encode("ascii"):
+    if url.raw_host != host.encode("ascii") or not _is_readable(url):
         raise InvalidUrl("The URL has a malformed host name.")
     return url
+
+
+def _is_readable(url: httpx.URL) -> bool:
+    """httpx decodes a name that begins with ``xn--`` whenever it is asked for it, and raises if it means nothing."""
+    try:
+        return bool(url.host)
+    except ValueError:
+        return False
