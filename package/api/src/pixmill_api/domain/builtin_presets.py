@@ -61,16 +61,15 @@ BUILTIN: Final[dict[str, BuiltinPreset]] = {
         },
     ),
     "avatar": BuiltinPreset(
-        "A circle of 256 pixels around the interesting part, transparent outside, as WebP and as PNG",
+        "A circle of 256 pixels around the interesting part, transparent outside, as WebP. A still of an animation",
         {
             "outputs": [
                 {
-                    "name": name,
+                    "name": "avatar",
                     "operations": [_fill(256, 256), {"op": "round"}],
-                    "format": output_format,
+                    "format": "webp",
                     "animated": False,
                 }
-                for name, output_format in (("avatar", "webp"), ("fallback", "png"))
             ]
         },
     ),
