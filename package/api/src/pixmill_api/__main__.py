@@ -8,7 +8,7 @@ from typing import Final
 import uvicorn
 
 from pixmill_api.app import create_app
-from pixmill_api.settings import ApiSettings, LimitSettings, UploadSettings, refuse_exposure
+from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings, refuse_exposure
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
 from pixmill_shared.runtime import start_runtime
@@ -32,6 +32,7 @@ BACKLOG: Final = 2048
 USED: Final[tuple[type[Settings], ...]] = (
     ApiSettings,
     UploadSettings,
+    BatchSettings,
     LimitSettings,
     RedisSettings,
     ListenSettings,

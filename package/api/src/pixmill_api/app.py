@@ -12,6 +12,7 @@ from pixmill_api.auth import Context
 from pixmill_api.limits import RateLimiter
 from pixmill_api.middleware import RequestContext
 from pixmill_api.routes import (
+    batches,
     dead_letters,
     deliveries,
     docs,
@@ -26,7 +27,7 @@ from pixmill_api.routes import (
 )
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys
-from pixmill_api.settings import ApiSettings, LimitSettings, UploadSettings, refuse_exposure
+from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings, refuse_exposure
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.egress import EgressSettings
@@ -48,6 +49,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         public_url=PublicSettings.load().base,
         max_source_bytes=egress.max_source_bytes,
         uploads=UploadSettings.load(),
+        batches=BatchSettings.load(),
         egress_allow=egress.allow_list(),
         rotation_grace=RotationSettings.load().grace,
         readiness=Readiness(health.checks_of(runtime)),
@@ -69,7 +71,20 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     app.state.context = context
     problems.install(app)
     openapi_document.install(app)
-    for module in (uploads, process, jobs, presets, endpoints, deliveries, dead_letters, tasks, files, health, docs):
+    for module in (
+        uploads,
+        process,
+        jobs,
+        batches,
+        presets,
+        endpoints,
+        deliveries,
+        dead_letters,
+        tasks,
+        files,
+        health,
+        docs,
+    ):
         app.include_router(module.router)
 
     app.add_middleware(RequestContext)

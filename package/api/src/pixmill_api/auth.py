@@ -14,7 +14,7 @@ from pixmill_api.errors import NotAuthenticated, ScopeMissing
 from pixmill_api.limits import RateLimiter
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys
-from pixmill_api.settings import ApiSettings, LimitSettings, UploadSettings
+from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.domain.addresses import AllowList
 from pixmill_shared.observability.health import Readiness
@@ -37,6 +37,7 @@ class Context:
     public_url: str
     max_source_bytes: int
     uploads: UploadSettings
+    batches: BatchSettings
     egress_allow: AllowList
     rotation_grace: int
     readiness: Readiness

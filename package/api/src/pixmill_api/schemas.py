@@ -297,6 +297,7 @@ class JobDocument(BaseModel):
     attempts: int
     queue_position: int | None
     batch_id: uuid.UUID | None
+    batch_index: int | None = Field(description="of the item in the request that made the batch")
     retry_of: uuid.UUID | None = Field(description="the job that this one repeats")
     metadata: dict[str, Any]
     run_at: datetime.datetime | None = Field(description="a queued job is not started before; null: it is due")

@@ -89,7 +89,8 @@ def job_document(
         "error": job.error if job.status == JobStatus.FAILED else None,
         "attempts": job.attempts,
         "queue_position": place.position if place else None,
-        "batch_id": None,
+        "batch_id": str(job.batch_id) if job.batch_id else None,
+        "batch_index": job.batch_index,
         "retry_of": str(job.retry_of) if job.retry_of else None,
         "metadata": job.job_metadata,
         # A job that waits for another one's rendition has a time too, but may be due any moment.
@@ -97,7 +98,11 @@ def job_document(
         "created_at": _utc(job.created_at),
         "started_at": _utc(job.started_at),
         "finished_at": _utc(job.finished_at),
-        "urls": {"self": url, "cancel": f"{url}/cancel" if job.status not in TERMINAL else None},
+        "urls": {
+            "self": url,
+            "events": context.links.url(url),
+            "cancel": f"{url}/cancel" if job.status not in TERMINAL else None,
+        },
     }
 
 

@@ -45,7 +45,7 @@ def submit(context: Context, session: Session, submission: Submission) -> dict[s
     """The job's document. Raises QueueFull, QuotaExceeded, and InvalidRequest if an upload, the source or a
     watermark, is not the project's.
     """
-    _check_run_at(submission.options.run_at, context.settings.max_delay)
+    check_run_at(submission.options.run_at, context.settings.max_delay)
     quota.admit(session, submission.caller)
     context.backlog.admit(session)
     new = _new_job(session, submission)
@@ -62,7 +62,8 @@ def record_upload(session: Session, caller: Caller, stored: StoredUpload) -> dic
     return stored.document()
 
 
-def _check_run_at(run_at: datetime.datetime | None, most: int) -> None:
+def check_run_at(run_at: datetime.datetime | None, most: int) -> None:
+    """``most``: seconds that it may lie ahead. Raises InvalidRequest."""
     # By this process' clock, which is good enough for a bound; when the time has come is for the database's to say.
     latest = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=most)
     if run_at is not None and run_at > latest:

@@ -35,7 +35,7 @@ _INSERT: Final = Prepared(
 
 # The batch is the owner of its jobs: it takes turns with others, and its items follow each other.
 _JOBS: Final = """
-    lane AS (
+    lane AS MATERIALIZED (
       SELECT queue, {turn} AS turn FROM (SELECT DISTINCT queue FROM item) AS q
     ),
     job AS (

@@ -1,0 +1,35 @@
+"""Batches as the API shows them. SQLAlchemy."""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pixmill_shared.database.models import Batch, Job
+from pixmill_shared.domain.jobs import JobStatus
+
+
+def find(session: Session, project: str, batch_id: uuid.UUID) -> Batch | None:
+    """None also for another project's. As it is now, whatever the session has read before."""
+    query = select(Batch).where(Batch.id == batch_id, Batch.project == project)
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
+def page(session: Session, project: str, *, limit: int, before: uuid.UUID | None) -> Sequence[Batch]:
+    """Newest first, one more than ``limit`` if there are more."""
+    query = select(Batch).where(Batch.project == project)
+    if before is not None:
+        query = query.where(Batch.id < before)
+    return session.scalars(query.order_by(Batch.id.desc()).limit(limit + 1)).all()
+
+
+def processing(session: Session, batch_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How many jobs are worked on, of those batches that have any. What has a lease is never much: however many jobs
+    a batch has, few rows are looked at.
+    """
+    if not batch_ids:
+        return {}
+    working = (Job.lease_until.is_not(None), Job.status == JobStatus.PROCESSING, Job.batch_id.in_(batch_ids))
+    query = select(Job.batch_id, func.count().label("jobs")).where(*working).group_by(Job.batch_id)
+    return {row.batch_id: row.jobs for row in session.execute(query)}
