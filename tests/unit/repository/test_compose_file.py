@@ -13,6 +13,7 @@ from tools.env_example import settings_classes, variable, variables
 
 from pixmill_api.__main__ import USED
 from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings
+from pixmill_api.settings.inline import InlineSettings
 from pixmill_imaging.settings import ImagingSettings
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
@@ -44,7 +45,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "migrate": (RuntimeSettings, "PIXMILL_MIGRATE_DATABASE_URL"),
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
-        *(LimitSettings, RedisSettings, RotationSettings, UploadSettings, BatchSettings),
+        *(LimitSettings, RedisSettings, RotationSettings, UploadSettings, BatchSettings, InlineSettings),
         *(DestinationSettings, SourceSettings),
         *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
     ),

@@ -3,12 +3,15 @@
 import signal
 import socket
 import sys
+from types import FrameType
 from typing import Final
 
 import uvicorn
 
 from pixmill_api.app import create_app
-from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings, refuse_exposure
+from pixmill_api.inline.worker import InlineWorker
+from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, StreamSettings, UploadSettings, refuse_exposure
+from pixmill_api.settings.inline import InlineSettings
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
 from pixmill_shared.runtime import start_runtime
@@ -31,9 +34,11 @@ BACKLOG: Final = 2048
 
 USED: Final[tuple[type[Settings], ...]] = (
     ApiSettings,
+    InlineSettings,
     UploadSettings,
     BatchSettings,
     LimitSettings,
+    StreamSettings,
     RedisSettings,
     ListenSettings,
     PublicSettings,
@@ -66,7 +71,7 @@ def main() -> int:
         return _give_up(str(error))
     host, port = listener.getsockname()[:2]
     log.info("api started", bind=host, port=port, auth=settings.auth)
-    _serve(uvicorn.Server(_uvicorn_config(app)), listener)
+    _serve(_Server(_uvicorn_config(app), app.state.context.inline), listener)
     log.info("api stopped")
     return 0
 
@@ -105,6 +110,19 @@ def _uvicorn_config(app: object) -> uvicorn.Config:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE,
     )
+
+
+class _Server(uvicorn.Server):
+    """From the first signal on, no work is begun: what runs may end while requests do."""
+
+    def __init__(self, config: uvicorn.Config, inline: InlineWorker | None) -> None:
+        super().__init__(config)
+        self._inline = inline
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._inline is not None:
+            self._inline.begin_stop()
+        super().handle_exit(sig, frame)
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket) -> None:

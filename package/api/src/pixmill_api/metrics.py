@@ -15,3 +15,6 @@ UPLOADED: Final = Counter("pixmill_uploaded_bytes_total", "Bytes of complete upl
 BACKLOG: Final = Gauge(
     "pixmill_backlog_jobs", "Queued jobs, counted up to PIXMILL_MAX_BACKLOG now and then; at the limit POST answers 429"
 )
+INLINE_BUSY: Final = Gauge("pixmill_inline_busy", "Places of this process in which work runs", ["lane"])
+INLINE_ACTIVE: Final = Gauge("pixmill_inline_active", "1 while this process takes work itself")
+VIEWERS: Final = Gauge("pixmill_stream_viewers", "Streams of events and held answers that wait for news")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
 from pixmill_api.auth import Administering, Context, Shared
+from pixmill_api.inline.worker import InlineWorker
 from pixmill_shared.celery_app import app as celery
 from pixmill_shared.observability.health import Check
 from pixmill_shared.observability.logs import get_logger
@@ -28,11 +29,12 @@ LONGEST_COUNT: Final = 1.0
 _threads = anyio.CapacityLimiter(4)
 
 
-def checks_of(runtime: Runtime) -> Mapping[str, Check]:
-    """What ``/health/ready`` asks."""
+def checks_of(runtime: Runtime, inline: InlineWorker | None) -> Mapping[str, Check]:
+    """What ``/health/ready`` asks. A process that can do without the broker is not unready when that is down."""
+    work: dict[str, Check] = {"inline": inline.check} if inline else {"broker": lambda: check_broker(celery)}
     return {
         "database": lambda: runtime.database.ping(),  # noqa: PLW0108 - built at first use
-        "broker": lambda: check_broker(celery),
+        **work,
         # Whether this object is there does not matter: that the storage answers does.
         "storage": lambda: _ignore(runtime.store.exists("health")),
     }
@@ -50,7 +52,8 @@ async def health() -> JSONResponse:
 
 @router.get("/health/ready", summary="Can it serve?", responses={503: {"description": "Not all are ok"}})
 async def ready(context: Shared) -> JSONResponse:
-    """Of `database`, `broker` and `storage`, each `ok` or `unavailable`; 503 unless all are ok.
+    """Of `database`, `broker` and `storage`, each `ok` or `unavailable`; 503 unless all are ok. A process that works
+    itself shows `inline` instead of `broker`.
 
     Without the broker submissions are accepted all the same; they wait.
     """

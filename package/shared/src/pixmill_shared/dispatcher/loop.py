@@ -52,7 +52,7 @@ class Loop:
         self._pulse = pulse
         self._poll = poll
         self._told = told
-        self._passing = (SQLAlchemyError, *dispatcher.outlet.errors)
+        self._passing: tuple[type[BaseException], ...] = (SQLAlchemyError, *dispatcher.outlet.errors)
         self._failures = 0
         self._recover_at = self._trim_at = float("-inf")
         self._look_after = self._poll

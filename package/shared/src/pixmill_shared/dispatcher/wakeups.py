@@ -2,6 +2,7 @@
 
 import os
 import select
+from collections.abc import Callable
 from typing import Any, Final
 
 from psycopg2 import Error as DriverError
@@ -14,10 +15,18 @@ from pixmill_shared.repositories.work import WAKE_CHANNEL
 _PIPE_BYTES: Final = 64
 
 
-class Wakeups:
-    """A connection of its own: LISTEN does not survive transaction pooling."""
+def unheard(payload: str | None) -> None:
+    """Of a listener to whom it is all the same what it is woken by."""
 
-    def __init__(self, url: str) -> None:
+
+class Wakeups:
+    """A connection of its own: LISTEN does not survive transaction pooling.
+
+    ``hear`` is told the payload of each NOTIFY, within ``wait()``, and None when a LISTEN has just begun.
+    """
+
+    def __init__(self, url: str, hear: Callable[[str | None], None] = unheard) -> None:
+        self._hear = hear
         self._engine = unpooled_engine(url)
         self._connection: PoolProxiedConnection | None = None
         self._read_end, self._write_end = os.pipe()
@@ -42,6 +51,7 @@ class Wakeups:
             self.pause(timeout)
             return False
         if self._connection is not known:
+            self._hear(None)
             return True
         ready, _, _ = select.select([self._read_end, driver], [], [], timeout)
         if self._read_end in ready:
@@ -53,6 +63,10 @@ class Wakeups:
         ready, _, _ = select.select([self._read_end], [], [], seconds)
         if ready:
             os.read(self._read_end, _PIPE_BYTES)
+
+    def rest(self) -> None:
+        """Hear nothing until the next ``wait()``: what came until then would pile up unread."""
+        self._drop()
 
     def close(self) -> None:
         self._drop()
@@ -78,9 +92,11 @@ class Wakeups:
         except DriverError:
             self._drop()
             return False
-        came = bool(driver.notifies)
+        heard = [notification.payload for notification in driver.notifies]
         driver.notifies.clear()
-        return came
+        for payload in heard:
+            self._hear(payload)
+        return bool(heard)
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
@@ -41,11 +41,16 @@ def work_of(request: Any) -> Work | None:
     """The row that a request of Celery's is for, if its task claims one."""
     if request.request_dict.get(REQUEST_HEADER):
         return _requested(request)
-    leases, argument = _CLAIMS.get(request.name, (None, ""))
+    return work_named(request.name, request.kwargs)
+
+
+def work_named(task: str, arguments: Mapping[str, Any]) -> Work | None:
+    """The row that a task of that name claims, if it claims one."""
+    leases, argument = _CLAIMS.get(task, (None, ""))
     if leases is None:
         return None
     try:
-        return Work(leases, uuid.UUID(request.kwargs[argument]))
+        return Work(leases, uuid.UUID(arguments[argument]))
     except (KeyError, ValueError, TypeError, AttributeError):
         return None  # somebody else's message; the task will say so
 

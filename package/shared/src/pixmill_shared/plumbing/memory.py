@@ -30,7 +30,7 @@ def bound_memory(most: Callable[[], int], limit: Callable[[], int]) -> None:
         conf.worker_max_memory_per_child = most()
 
     def prepare_child(**_: Any) -> None:
-        _limit_address_space(limit() * 1024)
+        limit_address_space(limit() * 1024)
         signals.task_postrun.connect(GivingBack().after_task, weak=False)
 
     # Celery keeps weak references to receivers unless told otherwise.
@@ -38,7 +38,8 @@ def bound_memory(most: Callable[[], int], limit: Callable[[], int]) -> None:
     signals.worker_process_init.connect(prepare_child, weak=False)
 
 
-def _limit_address_space(wanted: int) -> None:
+def limit_address_space(wanted: int) -> None:
+    """Of this process, to so many bytes; 0: as much as there is."""
     now, allowed = resource.getrlimit(resource.RLIMIT_AS)
     if wanted and (now == resource.RLIM_INFINITY or wanted < now):
         # macOS refuses any.
