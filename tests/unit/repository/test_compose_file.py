@@ -26,6 +26,7 @@ from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
+from pixmill_shared.settings.scaling import ScalingSettings
 from pixmill_shared.settings.secrets import RotationSettings, SecretSettings, WebhookSecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import ConcurrencySettings, ShutdownSettings, TaskLimitSettings, WorkSettings
@@ -56,6 +57,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         StorageSettings,
         DestinationSettings,
         ImagingSettings,
+        ScalingSettings,
         "PIXMILL_IMAGING_CONCURRENCY",
     ),
     "imaging-io": (

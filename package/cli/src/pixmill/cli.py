@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "migrate": "pixmill.commands.migrate:migrate",
     "sweep": "pixmill.commands.sweep:sweep",
     "keys": "pixmill.commands.keys:keys",
+    "workers": "pixmill.commands.workers:workers",
     "dead-letters": "pixmill.commands.dead_letters:dead_letters",
 }
 

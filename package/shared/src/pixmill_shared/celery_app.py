@@ -7,6 +7,7 @@ from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.plumbing import processes
 from pixmill_shared.plumbing.app import PixmillCelery, PixmillTask
 from pixmill_shared.plumbing.config import celery_config
+from pixmill_shared.plumbing.crew import CrewStep
 from pixmill_shared.plumbing.ending import EndingStep
 from pixmill_shared.plumbing.leases import LeaseStep
 from pixmill_shared.plumbing.letterbox import RecordingStep
@@ -17,4 +18,4 @@ processes.consume_by_default(QueueName.DEFAULT, QueueName.DEFAULT_HIGH, QueueNam
 
 app = PixmillCelery("pixmill", task_cls=PixmillTask, set_as_current=True)
 app.add_defaults(celery_config)
-app.steps["worker"].update((processes.HealthStep, RecordingStep, LeaseStep, EndingStep))
+app.steps["worker"].update((processes.HealthStep, RecordingStep, LeaseStep, CrewStep, EndingStep))

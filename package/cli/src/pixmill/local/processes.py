@@ -16,6 +16,7 @@ from pixmill.local.ports import PortPlan
 from pixmill.local.probes import http_ready, probe_host
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.settings.flower import FlowerSettings
+from pixmill_shared.settings.scaling import ScalingSettings
 from pixmill_shared.settings.work import ConcurrencySettings, ShutdownSettings
 
 #: Seconds that a worker needs beyond its shutdown time-out, so that it hands its work back before it is killed.
@@ -89,7 +90,7 @@ class ProcessTable:
 
     def _worker(self, worker: Worker) -> ProcessSpec:
         argv = self._celery(worker.app, "worker", "-n", f"{worker.name}@%h", "-P", worker.pool)
-        argv += ["-c", str(self._concurrency(worker.name)), "-Q", ",".join(WORKER_QUEUES[worker.name])]
+        argv += [*self._size(worker), "-Q", ",".join(WORKER_QUEUES[worker.name])]
         argv += ["--without-gossip", "--without-mingle"]
         grace = _validated(ShutdownSettings, self._variables).timeout + _WORKER_GRACE
         return self._service(worker.name, argv, grace, self._lean)
@@ -113,9 +114,12 @@ class ProcessTable:
     def _celery(self, app: str, command: str, *arguments: str) -> list[str]:
         return [str(self._bin / "celery"), "-A", app, command, *arguments]
 
-    def _concurrency(self, name: str) -> int:
+    def _size(self, worker: Worker) -> list[str]:
+        scaling = _validated(ScalingSettings, self._variables)
+        if worker.name == "imaging" and scaling.autoscale:
+            return [f"--autoscale={scaling.most},{scaling.least}"]
         settings = _validated(ConcurrencySettings, self._variables)
-        return int(getattr(settings, name.replace("-", "_"))) or os.cpu_count() or 1
+        return ["-c", str(int(getattr(settings, worker.name.replace("-", "_"))) or os.cpu_count() or 1)]
 
 
 def _validated(settings: type[_S], variables: Mapping[str, str]) -> _S:

@@ -112,6 +112,7 @@ def celery_config() -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": 1000,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_autoscaler": "pixmill_shared.plumbing.autoscaler:BacklogAutoscaler",
         "worker_consumer": "pixmill_shared.plumbing.refused:RefusingConsumer",
         # Seconds from the death of a child to the failure of its task. What it wrote before is read first.
         "worker_lost_wait": 0.5,

@@ -1,6 +1,7 @@
 """The tables. All times are timezone-aware UTC; ids are UUIDv7, minted by the application."""
 
 from pixmill_shared.database.models.base import Base
+from pixmill_shared.database.models.crew import Worker
 from pixmill_shared.database.models.operations import Alert, AlertMessage, Backup, QueueSample, Report
 from pixmill_shared.database.models.pictures import (
     JobUpload,
@@ -54,4 +55,5 @@ __all__ = [
     "UploadPart",
     "UploadSession",
     "WorkColumns",
+    "Worker",
 ]

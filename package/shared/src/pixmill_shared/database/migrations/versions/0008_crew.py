@@ -1,0 +1,36 @@
+"""Workers as they are now
+
+Revision ID: 0008
+Revises: 0007
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "workers",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("instance", sa.Text(), nullable=False),
+        sa.Column("queues", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("active", sa.Integer(), nullable=False),
+        sa.Column("processed", sa.BigInteger(), nullable=False),
+        sa.Column("resident_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("least", sa.Integer(), nullable=True),
+        sa.Column("most", sa.Integer(), nullable=True),
+        sa.Column("scaling", sa.Text(), nullable=True),
+        sa.Column("wanted_least", sa.Integer(), nullable=True),
+        sa.Column("wanted_most", sa.Integer(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
