@@ -1,12 +1,10 @@
 """Batches over HTTP: made in one transaction, counted, canceled, made again, deleted."""
 
 import json
-import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.api.running import Api, running_api
+from tests.integration.api.running import Api
 from tests.integration.api.test_bad_input import assert_problem
 from tests.integration.api.test_submitting import RECIPE, upload
 

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from pixmill_api.errors import NotAuthenticated, ScopeMissing
 from pixmill_api.limits import RateLimiter
+from pixmill_api.parameters import refuse_unknown
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys
 from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings
@@ -65,6 +66,8 @@ ANYONE: Final = Caller(DEFAULT_PROJECT)
 
 
 async def _context(request: Request) -> Context:
+    if request.scope["query_string"]:
+        refuse_unknown(request)
     found: Context = request.app.state.context
     return found
 

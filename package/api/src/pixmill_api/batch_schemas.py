@@ -18,7 +18,7 @@ _NULL: Final = {"type": "null"}
 _NOT_BOTH: Final[dict[str, Any]] = {
     "anyOf": [{"properties": {"recipe": _NULL}}, {"properties": {"preset": _NULL}}],
 }
-_SOURCES: Final = [{"source": {"url": "https://example.com/1.jpg"}}, {"source": {"url": "https://example.com/2.jpg"}}]
+_SOURCES: Final[list[Any]] = [{"source": {"url": "https://example.com/1.jpg"}}, {"source": {"url": "https://example.com/2.jpg"}}]
 
 Recipe = Annotated[Any, WithJsonSchema({"anyOf": [RECIPE_SCHEMA, _NULL]})]
 Destination = Annotated[str, Field(min_length=1, max_length=MAX_PLACE)]

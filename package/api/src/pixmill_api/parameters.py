@@ -66,10 +66,14 @@ def refuse_unknown(request: Request) -> None:
     if not request.scope["query_string"] or not request.scope["path"].startswith(_CHECKED):
         return
     known = {field.alias for field in get_flat_params(route.dependant) if isinstance(field.field_info, params.Query)}
-    known |= {parameter["name"] for parameter in (route.openapi_extra or {}).get("parameters", ())}
+    told = (route.openapi_extra or {}).get("parameters", ())
+    # An object is spread over parameters of their own names.
+    patterns = [each["schema"]["propertyNames"]["pattern"] for each in told if each["schema"]["type"] == "object"]
+    known |= {each["name"] for each in told if each["schema"]["type"] != "object"}
     wrong = [
         JsonError(join_pointer("/query", name), "is not a known parameter")
         for name in request.query_params.keys() - known
+        if not any(re.search(pattern, name) for pattern in patterns)
     ]
     if wrong:
         raise InvalidRequest(sorted(wrong))

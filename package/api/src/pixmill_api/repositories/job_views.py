@@ -4,17 +4,25 @@ import datetime
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import Boolean, ColumnElement, Row, false, literal_column, or_, select
 from sqlalchemy.orm import Session
 
+from pixmill_api.domain.metadata_filters import Filter
 from pixmill_shared.database.models import Job, Output, Rendition
 from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.ids import least_id
 from pixmill_shared.domain.jobs import JobStatus
 
 MAX_POSITION: Final = 1_000
 """Above it nobody counts: the look-up must cost the same with a million rows."""
+
+SKEW: Final = datetime.timedelta(hours=1)
+"""By which clocks may differ, at most."""
+_FIRST: Final = datetime.datetime(1971, 1, 1, tzinfo=datetime.UTC)
+_LAST: Final = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC)
 
 # Rows that were published go first, in the order of publishing; then the ready ones, as the dispatcher takes them.
 _PLACE = Prepared(
@@ -46,6 +54,10 @@ class Place(NamedTuple):
     position: int | None
 
 
+def _id_of(moment: datetime.datetime, skew: datetime.timedelta) -> uuid.UUID:
+    return least_id(min(max(moment, _FIRST), _LAST) + skew)
+
+
 def place(session: Session, job_id: uuid.UUID) -> Place | None:
     """None for a job that is not queued."""
     rows = _PLACE.run(session, job_id)
@@ -56,15 +68,42 @@ def place(session: Session, job_id: uuid.UUID) -> Place | None:
     return Place(row["created_at"], row["run_at"], row["ahead"] if counted else None)
 
 
-def page(
-    session: Session, project: str, *, limit: int, before: uuid.UUID | None, status: JobStatus | None
-) -> Sequence[Job]:
+@dataclass(frozen=True)
+class WhichJobs:
+    """Of one project; None: whichever. ``since`` included, ``until`` not. The job's metadata must contain a document of
+    each filter.
+    """
+
+    project: str
+    status: JobStatus | None = None
+    batch_id: uuid.UUID | None = None
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+    metadata: tuple[Filter, ...] = ()
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = [Job.project == self.project]
+        if self.status is not None:
+            found.append(Job.status == self.status)
+        if self.batch_id is not None:
+            found.append(Job.batch_id == self.batch_id)
+        # Ids are minted by the API's clocks, shortly before the row has its time from the database's.
+        if self.since is not None:
+            found += [Job.created_at >= self.since, Job.id >= _id_of(self.since, -SKEW)]
+        if self.until is not None:
+            found += [Job.created_at < self.until, Job.id < _id_of(self.until, SKEW)]
+        if self.metadata:
+            # As the index says it, or it is not used.
+            found.append(literal_column("jobs.metadata <> '{}'", Boolean))
+        found += [or_(false(), *(Job.job_metadata.contains(each) for each in one)) for one in self.metadata]
+        return found
+
+
+def page(session: Session, which: WhichJobs, *, limit: int, before: uuid.UUID | None) -> Sequence[Job]:
     """Newest first, one more than ``limit`` if there are more."""
-    query = select(Job).where(Job.project == project)
+    query = select(Job).where(*which.conditions())
     if before is not None:
         query = query.where(Job.id < before)
-    if status is not None:
-        query = query.where(Job.status == status)
     return session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
 
 

@@ -1,11 +1,12 @@
 """Jobs: make one from a source and a recipe, look at one, list them, get their outputs."""
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from pixmill_api.auth import Reading, Shared, Writing
@@ -13,14 +14,18 @@ from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import once_per_key
+from pixmill_api.job_filters import METADATA, metadata_of
 from pixmill_api.openapi import FILE_ANSWERS, KEYED, body, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
+from pixmill_api.parameters import Id, Time
 from pixmill_api.reading import read_job
+from pixmill_api.repositories.job_views import WhichJobs
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import accepted, request_id_of
 from pixmill_api.schemas import JobDocument, JobList, JobRequest
 from pixmill_api.service import job_documents
 from pixmill_api.service.canceling import cancel_job
+from pixmill_api.service.deleting import delete_job, remove_objects
 from pixmill_api.service.places import destination_address, source_address
 from pixmill_api.service.presets import resolve_recipe
 from pixmill_api.service.retrying import retry_job
@@ -65,18 +70,26 @@ async def create_job(request: Request, context: Shared, caller: Writing) -> Resp
     return await accepted(once, document, make)
 
 
-@router.get("", summary="List jobs", responses={**success(200, JobList), **problems_of(401, 422, 503)})
+@router.get(
+    "",
+    summary="List jobs",
+    responses={**success(200, JobList), **problems_of(401, 422, 503)},
+    openapi_extra={"parameters": [METADATA]},
+)
 async def list_jobs(
+    request: Request,
     context: Shared,
     caller: Reading,
     status: JobStatus | None = None,
+    batch: Annotated[Id | None, Query(description="those of this batch")] = None,
+    since: Annotated[Time | None, Query(description="made at this time or later")] = None,
+    until: Annotated[Time | None, Query(description="made before this time")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JSONResponse:
-    """Newest first. Queue positions are shown by the single job only."""
-    page = await run_in_threadpool(
-        job_documents.list_jobs, context, caller, limit=limit, before=before(cursor), status=status
-    )
+    """Newest first, those for which all filters hold. Queue positions are shown by the single job only."""
+    which = WhichJobs(caller.project, status, batch, since, until, metadata_of(request))
+    page = await run_in_threadpool(job_documents.list_jobs, context, which, limit=limit, before=before(cursor))
     return JSONResponse(page)
 
 
@@ -113,6 +126,18 @@ async def retry(request: Request, job_id: str, context: Shared, caller: Writing)
     return await accepted(
         once, None, lambda session: retry_job(context, session, caller, origin, request_id=request_id)
     )
+
+
+@router.delete(
+    "/{job_id}",
+    status_code=204,
+    summary="Delete a job",
+    responses={204: {"description": "It is gone"}, **problems_of(401, 404, 409, 503)},
+)
+async def remove_job(job_id: str, context: Shared, caller: Writing) -> Response:
+    """With its outputs, as far as no other job has them, its events and its webhooks. 409 while it has not ended."""
+    names = await run_in_threadpool(delete_job, context, caller, _id(job_id))
+    return Response(status_code=204, background=BackgroundTask(remove_objects, context.runtime.store, names))
 
 
 @router.head("/{job_id}/outputs/{name}", include_in_schema=False)

@@ -40,12 +40,10 @@ def shown_job(context: Context, session: Session, job: Job) -> dict[str, Any]:
     return job_document(job, outputs, place, context)
 
 
-def list_jobs(
-    context: Context, caller: Caller, *, limit: int, before: uuid.UUID | None, status: JobStatus | None
-) -> dict[str, Any]:
+def list_jobs(context: Context, which: job_views.WhichJobs, *, limit: int, before: uuid.UUID | None) -> dict[str, Any]:
     """One page, newest first, without queue positions: they cost a look-up each."""
     with context.runtime.database.session_scope() as session:
-        rows = job_views.page(session, caller.project, limit=limit, before=before, status=status)
+        rows = job_views.page(session, which, limit=limit, before=before)
         shown, more = rows[:limit], len(rows) > limit
         outputs = job_views.outputs_of_all(session, [job.id for job in shown])
         data = [job_document(job, outputs.get(job.id, []), None, context) for job in shown]
