@@ -29,6 +29,7 @@ EXPECTED = {
     TaskName.SEND_MESSAGE: QueueName.NOTIFIER_ALERTS,
     TaskName.SEND_REPORT: QueueName.NOTIFIER_ALERTS,
     TaskName.EXPIRE_UPLOADS: QueueName.API,
+    TaskName.EXPIRE_KEYS: QueueName.API,
     TaskName.CLEAN_UP: QueueName.MAINTENANCE,
     TaskName.RECORD_HEARTBEAT: QueueName.DEFAULT,
 }

@@ -12,6 +12,7 @@ from pixmill_api.auth import Context
 from pixmill_api.limits import RateLimiter
 from pixmill_api.middleware import RequestContext
 from pixmill_api.routes import (
+    audit,
     batches,
     dead_letters,
     deliveries,
@@ -20,6 +21,7 @@ from pixmill_api.routes import (
     files,
     health,
     jobs,
+    keys,
     presets,
     process,
     tasks,
@@ -81,6 +83,8 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         deliveries,
         dead_letters,
         tasks,
+        keys,
+        audit,
         files,
         health,
         docs,

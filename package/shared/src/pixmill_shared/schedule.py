@@ -35,6 +35,13 @@ SCHEDULE: Final = (
         queue=QueueName.API,
     ),
     Entry(
+        "expire-keys",
+        TaskName.EXPIRE_KEYS,
+        every=timedelta(hours=1),
+        expires=timedelta(minutes=50),
+        queue=QueueName.API,
+    ),
+    Entry(
         "cleanup-old-data",
         TaskName.CLEAN_UP,
         at=time(3),

@@ -1,7 +1,8 @@
 """The API's own tasks in its own process; this is its entry point in ``pixmill.inline``."""
 
+from pixmill_api.tasks.keys import expire
 from pixmill_api.tasks.uploads import expire_unfinished
 from pixmill_shared.plumbing.inline import InlineService
 from pixmill_shared.settings.maintenance import MaintenanceSettings
 
-SERVICE = InlineService(threads=(expire_unfinished,), checks=(MaintenanceSettings.load,))
+SERVICE = InlineService(threads=(expire_unfinished, expire), checks=(MaintenanceSettings.load,))

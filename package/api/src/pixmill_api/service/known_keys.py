@@ -55,6 +55,10 @@ class KnownKeys:
             self._remember(key, now)
         return key
 
+    def forget(self, prefix: str) -> None:
+        """What was known of a key that was changed just now. Other processes find out in their own time."""
+        self._known.pop(prefix, None)
+
     def _look_up(self, token: str) -> CheckedKey:
         with self._runtime.database.session_scope() as session:
             key = check_key(session, token)

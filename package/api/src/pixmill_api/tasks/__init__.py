@@ -1,5 +1,5 @@
 """The API's own Celery tasks; this module is its entry point in ``pixmill.tasks``."""
 
-from pixmill_api.tasks import uploads
+from pixmill_api.tasks import keys, uploads
 
-__all__ = ["uploads"]
+__all__ = ["keys", "uploads"]

@@ -44,6 +44,7 @@ class Requestable:
 REQUESTABLE: Final = (
     Requestable(TaskName.CLEAN_UP, "Delete objects that no row names, and answers that are kept no longer"),
     Requestable(TaskName.EXPIRE_UPLOADS, "Delete uploads that no job used in time"),
+    Requestable(TaskName.EXPIRE_KEYS, "Mark API keys that have expired as revoked"),
     Requestable(TaskName.EVALUATE_ALERTS, "Measure all alerts, and tell of what changed"),
     Requestable(TaskName.SEND_REPORT, "Send the daily report, unless it was sent today"),
     Requestable(TaskName.RECORD_HEARTBEAT, "Show that the chain from row to worker is alive"),
