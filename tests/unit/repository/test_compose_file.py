@@ -13,7 +13,9 @@ from tools.env_example import settings_classes, variable, variables
 
 from pixmill_api.__main__ import USED
 from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings
+from pixmill_api.settings.cors import CorsSettings
 from pixmill_api.settings.inline import InlineSettings
+from pixmill_api.settings.streams import StreamSettings
 from pixmill_imaging.settings import ImagingSettings
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
@@ -47,6 +49,8 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
         *(LimitSettings, RedisSettings, RotationSettings, UploadSettings, BatchSettings, InlineSettings),
+        CorsSettings,
+        StreamSettings,
         *(DestinationSettings, SourceSettings),
         *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
     ),

@@ -10,7 +10,16 @@ import uvicorn
 
 from pixmill_api.app import create_app
 from pixmill_api.inline.worker import InlineWorker
-from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, StreamSettings, UploadSettings, refuse_exposure
+from pixmill_api.progress.hub import Hub
+from pixmill_api.settings import (
+    ApiSettings,
+    BatchSettings,
+    LimitSettings,
+    StreamSettings,
+    UploadSettings,
+    refuse_exposure,
+)
+from pixmill_api.settings.cors import CorsSettings
 from pixmill_api.settings.inline import InlineSettings
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
@@ -39,6 +48,7 @@ USED: Final[tuple[type[Settings], ...]] = (
     BatchSettings,
     LimitSettings,
     StreamSettings,
+    CorsSettings,
     RedisSettings,
     ListenSettings,
     PublicSettings,
@@ -71,7 +81,7 @@ def main() -> int:
         return _give_up(str(error))
     host, port = listener.getsockname()[:2]
     log.info("api started", bind=host, port=port, auth=settings.auth)
-    _serve(_Server(_uvicorn_config(app), app.state.context.inline), listener)
+    _serve(_Server(_uvicorn_config(app), app.state.context.inline, app.state.hub), listener)
     log.info("api stopped")
     return 0
 
@@ -108,21 +118,28 @@ def _uvicorn_config(app: object) -> uvicorn.Config:
         lifespan="on",
         backlog=BACKLOG,
         timeout_keep_alive=30,
+        ws_ping_interval=StreamSettings.load().ping,
         timeout_graceful_shutdown=GRACE,
     )
 
 
 class _Server(uvicorn.Server):
-    """From the first signal on, no work is begun: what runs may end while requests do."""
+    """From the first signal on, no work is begun: what runs may end while requests do. Streams end at once."""
 
-    def __init__(self, config: uvicorn.Config, inline: InlineWorker | None) -> None:
+    def __init__(self, config: uvicorn.Config, inline: InlineWorker | None, hub: Hub) -> None:
         super().__init__(config)
         self._inline = inline
+        self._hub = hub
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._inline is not None:
             self._inline.begin_stop()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before connections are asked to end: a stream never would.
+        await self._hub.close()
+        await super().shutdown(sockets)
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -4,32 +4,44 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from anyio.to_thread import current_default_thread_limiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
-from pixmill_api import openapi_document, problems
+from pixmill_api import cors, openapi_document, problems
 from pixmill_api.auth import Context
+from pixmill_api.inline.worker import inline_worker
 from pixmill_api.limits import RateLimiter
 from pixmill_api.middleware import RequestContext
+from pixmill_api.progress import wiring
 from pixmill_api.routes import (
+    archives,
     audit,
     batches,
     dead_letters,
     deliveries,
     docs,
     endpoints,
+    events,
     files,
     health,
     jobs,
     keys,
     presets,
     process,
+    sockets,
+    stats,
     tasks,
+    tus,
     uploads,
 )
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys
+from pixmill_api.service.remembering import Remembering
+from pixmill_api.service.stats import STATS_AGE
 from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings, refuse_exposure
+from pixmill_api.settings.cors import CorsSettings
+from pixmill_api.settings.inline import InlineSettings
+from pixmill_api.tus_protocol import TusProtocol
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.egress import EgressSettings
@@ -43,7 +55,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     settings = ApiSettings.load()
     refuse_exposure(settings, ListenSettings.load())
     runtime, egress = runtime or start_runtime(threads=settings.threads), EgressSettings.load()
-    limits = LimitSettings.load()
+    limits, inline = LimitSettings.load(), inline_worker(InlineSettings.load())
     context = Context(
         runtime=runtime,
         settings=settings,
@@ -54,10 +66,13 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         batches=BatchSettings.load(),
         egress_allow=egress.allow_list(),
         rotation_grace=RotationSettings.load().grace,
-        readiness=Readiness(health.checks_of(runtime)),
+        readiness=Readiness(health.checks_of(runtime, inline)),
         backlog=Backlog(settings.max_backlog),
         keys=KnownKeys(runtime, limits.key_cache_ttl),
         rates=RateLimiter(RedisSettings.load().url, limits),
+        stats=Remembering(STATS_AGE),
+        links=wiring.stream_links(settings),
+        inline=inline,
     )
     app = FastAPI(
         title="pixmill",
@@ -71,10 +86,12 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.context = context
+    wiring.install(app, context)
     problems.install(app)
     openapi_document.install(app)
     for module in (
         uploads,
+        tus,
         process,
         jobs,
         batches,
@@ -82,7 +99,11 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         endpoints,
         deliveries,
         dead_letters,
+        archives,
+        events,
+        sockets,
         tasks,
+        stats,
         keys,
         audit,
         files,
@@ -91,7 +112,9 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     ):
         app.include_router(module.router)
 
+    app.add_middleware(TusProtocol)
     app.add_middleware(RequestContext)
+    cors.install(app, CorsSettings.load().origins)
     return app
 
 
@@ -100,7 +123,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     # As many threads as may hold a connection: a request waits for a thread, never for the pool's time-out.
     current_default_thread_limiter().total_tokens = context.settings.threads
+    if context.inline is not None:
+        context.inline.start()
     yield
+    if context.inline is not None:
+        await run_sync(context.inline.stop)
     await context.rates.close()
     if "database" in context.runtime.__dict__:
         context.runtime.database.dispose()

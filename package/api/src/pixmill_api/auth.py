@@ -11,10 +11,13 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.requests import HTTPConnection
 
 from pixmill_api.errors import NotAuthenticated, ScopeMissing
+from pixmill_api.inline.worker import InlineWorker
 from pixmill_api.limits import RateLimiter
 from pixmill_api.parameters import refuse_unknown
+from pixmill_api.progress.links import StreamLinks
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys
+from pixmill_api.service.remembering import Remembering
 from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.domain.addresses import AllowList
@@ -45,6 +48,11 @@ class Context:
     backlog: Backlog
     keys: KnownKeys
     rates: RateLimiter
+    #: What dashboards ask for again and again.
+    stats: Remembering[dict[str, Any]]
+    links: StreamLinks
+    #: Where this process works itself, always or while the broker is down.
+    inline: InlineWorker | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ def _caller(key: CheckedKey, limits: LimitSettings) -> Caller:
     return Caller(key.project, key.id, f"{key.name} ({key.prefix})", key.scopes, key.presets_only, most)
 
 
-class _Bearer(SecurityBase):
+class Bearer(SecurityBase):
     """One dependency does it all: each costs a request a tenth of a millisecond."""
 
     model = BearerModel(bearerFormat="pxm_…", description="An API key; operations name the scope that it must have")
@@ -113,7 +121,7 @@ class _Bearer(SecurityBase):
 
 
 def _with(scope: Scope) -> Any:
-    return Security(_Bearer(scope), scopes=[str(scope)])
+    return Security(Bearer(scope), scopes=[str(scope)])
 
 
 Reading = Annotated[Caller, _with(Scope.READ)]

@@ -1,10 +1,10 @@
 """Presets as clients see them."""
 
-import datetime
 from typing import Any
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.builtin_presets import BUILTIN, BUILTIN_VERSION
+from pixmill_api.domain.moments import utc
 from pixmill_api.domain.presets import Reference, cursor_after
 from pixmill_api.errors import NotFound
 from pixmill_api.repositories import presets
@@ -42,11 +42,7 @@ def shown(version: Version, context: Context) -> tuple[dict[str, Any], str]:
         "builtin": version.version == BUILTIN_VERSION,
         "description": version.description,
         "recipe": version.recipe,
-        "created_at": _utc(version.created_at),
+        "created_at": utc(version.created_at),
         "urls": {"self": f"{context.public_url}/api/v1/presets/{version.name}"},
     }
     return document, etag_of(version)
-
-
-def _utc(moment: datetime.datetime | None) -> str | None:
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

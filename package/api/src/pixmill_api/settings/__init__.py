@@ -2,8 +2,20 @@
 
 from pixmill_api.settings.base import ApiSettings, is_loopback, refuse_exposure
 from pixmill_api.settings.batches import BatchSettings
+from pixmill_api.settings.cors import CorsSettings
+from pixmill_api.settings.inline import InlineSettings
 from pixmill_api.settings.limits import LimitSettings
 from pixmill_api.settings.streams import StreamSettings
 from pixmill_api.settings.uploads import UploadSettings
 
-__all__ = ["ApiSettings", "BatchSettings", "LimitSettings", "StreamSettings", "UploadSettings", "is_loopback", "refuse_exposure"]
+__all__ = [
+    "ApiSettings",
+    "BatchSettings",
+    "CorsSettings",
+    "InlineSettings",
+    "LimitSettings",
+    "StreamSettings",
+    "UploadSettings",
+    "is_loopback",
+    "refuse_exposure",
+]
