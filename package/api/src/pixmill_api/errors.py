@@ -30,6 +30,7 @@ RequestError
  |   |- RateLimited      the key sent its requests of this time
  |   |- QuotaExceeded    the key has as many unfinished jobs as it may have
  |   |- LimitsUnknown    Redis is down, and PIXMILL_RATE_LIMIT_WHEN_DOWN is closed
+ |   |- StreamsUnavailable as many watch as may, or the process is about to end
  |- RangeRefused         a range beyond the end; ``size`` is that of the whole
 """
 
@@ -191,6 +192,11 @@ class QuotaExceeded(TryLater):
 class LimitsUnknown(TryLater):
     def __init__(self) -> None:
         super().__init__("The limits of the API key cannot be looked up. Try again in a moment.", retry_after=1)
+
+
+class StreamsUnavailable(TryLater):
+    def __init__(self) -> None:
+        super().__init__("No more streams of events can be served here. Connect again in a moment.", retry_after=2)
 
 
 class RangeRefused(RequestError):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixmill_api import metrics, problems
@@ -33,6 +34,9 @@ class RequestContext:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -52,6 +56,27 @@ class RequestContext:
                 await problems.internal_error(request)(scope, receive, answer.send)
             finally:
                 _record(request, answer.status or 499, time.perf_counter() - started)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        request_id = request_id_of(connection.headers.get(REQUEST_ID))
+        connection.state.request_id = request_id
+        started = time.perf_counter()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "websocket.accept":
+                message["headers"] = [*message.get("headers", ()), (REQUEST_ID.encode(), request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, answer)
+            except Exception:  # the boundary of the process, as above; the server closes the connection with 1011
+                log.exception("socket failed", path=connection.url.path)
+                raise
+            finally:
+                ms = round((time.perf_counter() - started) * 1000, 1)
+                log.info("socket closed", path=connection.url.path, ms=ms)
 
 
 class _Answer:

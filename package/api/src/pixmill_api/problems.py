@@ -56,6 +56,7 @@ class ProblemCode(StrEnum):
     RATE_LIMITED = "rate_limited"
     QUOTA_EXCEEDED = "quota_exceeded"
     LIMITS_UNAVAILABLE = "limits_unavailable"
+    STREAMS_UNAVAILABLE = "streams_unavailable"
     INTERNAL = "internal"
     DATABASE_UNAVAILABLE = "database_unavailable"
     HTTP = "http_error"
@@ -97,6 +98,7 @@ _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.RateLimited: Kind(429, ProblemCode.RATE_LIMITED, "The API key sent too many requests"),
     errors.QuotaExceeded: Kind(429, ProblemCode.QUOTA_EXCEEDED, "The API key has too many unfinished jobs"),
     errors.LimitsUnknown: Kind(503, ProblemCode.LIMITS_UNAVAILABLE, "Limits cannot be looked up"),
+    errors.StreamsUnavailable: Kind(503, ProblemCode.STREAMS_UNAVAILABLE, "Too many watch already"),
 }
 _OF_STATUS: Final = {
     404: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),

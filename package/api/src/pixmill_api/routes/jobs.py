@@ -15,13 +15,13 @@ from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import once_per_key
 from pixmill_api.job_filters import METADATA, metadata_of
-from pixmill_api.openapi import FILE_ANSWERS, KEYED, body, problems_of, success
+from pixmill_api.openapi import FILE_ANSWERS, body, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.parameters import Id, Time
 from pixmill_api.reading import read_job
 from pixmill_api.repositories.job_views import WhichJobs
 from pixmill_api.routes import router as make_router
-from pixmill_api.routes.submitting import accepted, request_id_of
+from pixmill_api.routes.submitting import HELD, MADE, accepted, held, request_id_of
 from pixmill_api.schemas import JobDocument, JobList, JobRequest
 from pixmill_api.service import job_documents
 from pixmill_api.service.canceling import cancel_job
@@ -42,8 +42,8 @@ router = make_router("jobs")
     "",
     status_code=202,
     summary="Make a job",
-    responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
-    openapi_extra={**body(JobRequest), **KEYED},
+    responses={**MADE, **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
+    openapi_extra={**body(JobRequest), **HELD},
 )
 async def create_job(request: Request, context: Shared, caller: Writing) -> Response:
     """One source, and a recipe of up to 20 outputs (``PIXMILL_MAX_OUTPUTS``) that are made from one decode, or the name
@@ -67,7 +67,7 @@ async def create_job(request: Request, context: Shared, caller: Writing) -> Resp
         )
         return submit(context, session, submission)
 
-    return await accepted(once, document, make)
+    return await held(request, context, caller, await accepted(once, document, make))
 
 
 @router.get(
@@ -116,16 +116,17 @@ async def cancel(job_id: str, context: Shared, caller: Writing) -> JSONResponse:
     "/{job_id}/retry",
     status_code=202,
     summary="Make a job again",
-    responses={**success(202, JobDocument), **problems_of(400, 401, 404, 409, 422, 429, 503)},
-    openapi_extra=KEYED,
+    responses={**MADE, **problems_of(400, 401, 404, 409, 422, 429, 503)},
+    openapi_extra=HELD,
 )
 async def retry(request: Request, job_id: str, context: Shared, caller: Writing) -> Response:
     """A new job like a failed or canceled one, which its `retry_of` names."""
     once = once_per_key(request, context, caller)
     origin, request_id = _id(job_id), request_id_of(request)
-    return await accepted(
+    answer = await accepted(
         once, None, lambda session: retry_job(context, session, caller, origin, request_id=request_id)
     )
+    return await held(request, context, caller, answer)
 
 
 @router.delete(

@@ -13,11 +13,11 @@ from pixmill_api.domain.documents import read_document
 from pixmill_api.domain.media_types import FORM, essence
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.idempotency import Once, once_per_key
-from pixmill_api.openapi import KEYED, body, problems_of, success
+from pixmill_api.openapi import body, problems_of
 from pixmill_api.reading import read_short
 from pixmill_api.routes import router as make_router
-from pixmill_api.routes.submitting import accepted, request_id_of
-from pixmill_api.schemas import JobDocument, ProcessForm, ProcessRequest
+from pixmill_api.routes.submitting import HELD, MADE, accepted, held, request_id_of
+from pixmill_api.schemas import ProcessForm, ProcessRequest
 from pixmill_api.service.form_intake import ENVELOPE, received_form
 from pixmill_api.service.presets import resolve_recipe
 from pixmill_api.service.submission import Submission, submit
@@ -32,8 +32,8 @@ _NUMBERS: Final = ("width", "height")
     "",
     status_code=202,
     summary="Make one picture",
-    responses={**success(202, JobDocument), **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
-    openapi_extra={**body(ProcessRequest, form=ProcessForm), **KEYED},
+    responses={**MADE, **problems_of(400, 401, 409, 413, 415, 422, 429, 503)},
+    openapi_extra={**body(ProcessRequest, form=ProcessForm), **HELD},
 )
 async def process(request: Request, context: Shared, caller: Writing) -> Response:
     """Fit a picture into a box, with a filter if you like, or make of it what a preset says.
@@ -47,7 +47,8 @@ async def process(request: Request, context: Shared, caller: Writing) -> Respons
     if essence(content_type) == FORM:
         if once.key is None:
             context.backlog.refuse_early()
-        return await _from_form(request, content_type, context, caller, once)
+        answer = await _from_form(request, content_type, context, caller, once)
+        return await held(request, context, caller, answer)
     document = await read_json(request, context.settings.max_body_bytes)
     wanted, recipe = read_short(ProcessRequest, document)
 
@@ -56,7 +57,7 @@ async def process(request: Request, context: Shared, caller: Writing) -> Respons
         submission = Submission(caller, chosen, wanted, request_id_of(request), url=wanted.image_url)
         return submit(context, session, submission)
 
-    return await accepted(once, document, make)
+    return await held(request, context, caller, await accepted(once, document, make))
 
 
 async def _from_form(request: Request, content_type: str, context: Context, caller: Caller, once: Once) -> Response:

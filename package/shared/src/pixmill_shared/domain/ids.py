@@ -4,6 +4,9 @@ import datetime
 import secrets
 import time
 import uuid
+from typing import Final
+
+_LAST: Final = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC).timestamp()
 
 
 def new_id() -> uuid.UUID:
@@ -18,3 +21,9 @@ def least_id(moment: datetime.datetime) -> uuid.UUID:
     """No id that was minted at ``moment`` or later is smaller: rows of a span of time are found by their key."""
     milliseconds = int(moment.timestamp() * 1000)
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
+
+
+def moment_of(id: uuid.UUID) -> datetime.datetime:
+    """When it was minted, by the clock of whoever did; of an id of another make, a time long past."""
+    milliseconds = id.int >> 80
+    return datetime.datetime.fromtimestamp(min(milliseconds / 1000, _LAST), datetime.UTC)

@@ -1,0 +1,1 @@
+"""Watching jobs: one hub a process hears what changes, and any number of streams tell it."""
