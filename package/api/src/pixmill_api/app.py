@@ -70,7 +70,6 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         backlog=Backlog(settings.max_backlog),
         keys=KnownKeys(runtime, limits.key_cache_ttl),
         rates=RateLimiter(RedisSettings.load().url, limits),
-        links=wiring.stream_links(settings),
         stats=Remembering(STATS_AGE),
         links=wiring.stream_links(settings),
         inline=inline,

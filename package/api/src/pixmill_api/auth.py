@@ -48,7 +48,6 @@ class Context:
     backlog: Backlog
     keys: KnownKeys
     rates: RateLimiter
-    links: StreamLinks
     #: What dashboards ask for again and again.
     stats: Remembering[dict[str, Any]]
     links: StreamLinks
