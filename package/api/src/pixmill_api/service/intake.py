@@ -90,7 +90,7 @@ def _may_be_committed(error: BaseException) -> bool:
 async def _remove(store: ObjectStore, upload: StoredUpload) -> None:
     # Also when the server is stopping: the task is cancelled, the object must go none the less.
     with anyio.CancelScope(shield=True):
-        await run_in_threadpool(_discard, store, upload.key)
+        await run_in_threadpool(discard, store, upload.key)
 
 
 async def _receive(store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int) -> StoredUpload:
@@ -122,8 +122,9 @@ def accepted_type(content_type: str | None) -> str:
     return media_type
 
 
-def _discard(store: ObjectStore, key: str) -> None:
+def discard(store: ObjectStore, key: str) -> None:
+    """Delete, or leave it to the nightly sweep."""
     try:
         store.delete(key)
     except StorageUnavailable:
-        log.warning("an upload without a row stays in the storage", key=key)
+        log.warning("an object without a row stays in the storage", key=key)

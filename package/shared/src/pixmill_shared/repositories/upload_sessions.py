@@ -43,7 +43,7 @@ _INSERT = Prepared(
 _FIND = Prepared(
     f"""
     SELECT {_COLUMNS}, expires_at <= clock_timestamp() AS expired, locked_until > clock_timestamp() AS locked
-    FROM upload_sessions WHERE id = $1 AND project = $2 AND kind = $3
+    FROM upload_sessions WHERE id = $1 AND ($2 IS NULL OR project = $2) AND kind = $3
     """,
     *("uuid", "text", "text"),
 )
@@ -156,8 +156,8 @@ def insert(session: Session, new: NewSession, most: int) -> UploadSessionRow | N
     return _row(_INSERT.run(session, *values)[0])
 
 
-def find(session: Session, project: str, session_id: uuid.UUID, kind: str) -> UploadSessionRow | None:
-    """None also for another project's."""
+def find(session: Session, project: str | None, session_id: uuid.UUID, kind: str) -> UploadSessionRow | None:
+    """None also for another project's, if one is given."""
     rows = _FIND.run(session, session_id, project, kind)
     return _row(rows[0]) if rows else None
 
@@ -181,7 +181,7 @@ def unlock(session: Session, session_id: uuid.UUID, owner: str) -> None:
 def add_parts(
     session: Session, session_id: uuid.UUID, owner: str, start: int, parts: Sequence[tuple[str, int]]
 ) -> bool:
-    """Objects and their bytes, in their order, are safe from ``start`` on. False: the lock is lost; nothing is added."""
+    """Objects and their bytes are safe from ``start`` on, in their order. False: the lock is lost, nothing is added."""
     keys, sizes = [key for key, _ in parts], [size for _, size in parts]
     return bool(_ADD_PARTS.run(session, session_id, owner, start, keys, sizes))
 
