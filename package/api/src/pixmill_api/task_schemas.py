@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_EXAMPLE: Final = {
+_EXAMPLE: Final[dict[str, Any]] = {
     "task_id": "0193e2a4-7c1b-7d00-8f6e-2b1c3d4e5f60",
     "name": "pixmill_shared.tasks.maintenance.cleanup_old_data",
     "state": "succeeded",
