@@ -23,6 +23,7 @@ from tests.integration.api.inline_api import (
 )
 from tests.integration.api.running import Api, environment, run_to_end, running_api
 from tests.integration.egress.servers import Handler, Server
+from tests.servers import Servers
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,12 @@ def inline(postgres_url: str, storage: Path, failpoints: Armed) -> Iterator[Api]
     """Shared by the tests of this module that leave it running."""
     with running_api(postgres_url, storage, **ALWAYS, PIXMILL_FAILPOINTS=str(failpoints.directory)) as running:
         yield running
+
+
+@pytest.fixture
+def own_database(servers: Servers) -> str:
+    """Of an API that works alone."""
+    return servers.new_database()
 
 
 @pytest.fixture
@@ -103,7 +110,6 @@ def test_picture_that_kills_its_process_fails_after_three_and_the_api_lives(inli
     poison = submit(inline)
     failed = ended(inline, poison)
     failpoints.clear_orders()
-    (failpoints.directory / "body.opened").unlink()
     assert failed["status"] == "failed"
     assert failed["error"]["code"] == "attempts_exhausted"
     strikes = [strike for strike in failpoints.strikes() if strike.key == poison]
@@ -137,10 +143,10 @@ def test_receiver_that_fails_is_tried_again_by_the_schedule(inline: Api, receive
     until(lambda: inline.query(sql, done["job_id"]) == [("queued", 1, True)], "the delivery's next try")
 
 
-def test_api_killed_in_the_middle_goes_on_where_it_was(postgres_url: str, tmp_path: Path) -> None:
+def test_api_killed_in_the_middle_goes_on_where_it_was(own_database: str, tmp_path: Path) -> None:
     armed = Armed(tmp_path / "failpoints")
     settings = {**ALWAYS, "PIXMILL_FAILPOINTS": str(armed.directory), "PIXMILL_REDISPATCH_AFTER": "3"}
-    with running_api(postgres_url, tmp_path / "objects", killed=True, **settings) as api:
+    with running_api(own_database, tmp_path / "objects", killed=True, **settings) as api:
         armed.arm("body.opened", "pause", seconds=60, keep=True)
         ids = [submit(api) for _ in range(6)]
         strikes = until(lambda: len(armed.strikes()) == 2 and armed.strikes(), "two jobs in work")
@@ -148,9 +154,8 @@ def test_api_killed_in_the_middle_goes_on_where_it_was(postgres_url: str, tmp_pa
         api.process.wait(PATIENCE)
     children = [strike.pid for strike in strikes]
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "the end of the children")
-    (armed.directory / "body.opened").unlink()
     armed.clear()
-    with running_api(postgres_url, tmp_path / "objects", **settings) as api:
+    with running_api(own_database, tmp_path / "objects", **settings) as api:
         assert [ended(api, each)["status"] for each in ids] == ["completed"] * 6
         events = api.query(
             "SELECT job_id::text, count(*) FROM job_events WHERE type = 'job.completed' AND job_id::text = ANY(%s)"
@@ -162,10 +167,10 @@ def test_api_killed_in_the_middle_goes_on_where_it_was(postgres_url: str, tmp_pa
         assert sorted(attempts.values()) == [1, 1, 1, 1, 2, 2]
 
 
-def test_end_of_the_api_hands_back_what_is_not_finished(postgres_url: str, tmp_path: Path) -> None:
+def test_end_of_the_api_hands_back_what_is_not_finished(own_database: str, tmp_path: Path) -> None:
     armed = Armed(tmp_path / "failpoints")
     settings = {**ALWAYS, "PIXMILL_FAILPOINTS": str(armed.directory), "PIXMILL_SHUTDOWN_TIMEOUT": "1"}
-    with running_api(postgres_url, tmp_path / "objects", **{**settings, "PIXMILL_LEASE": "600"}) as api:
+    with running_api(own_database, tmp_path / "objects", **{**settings, "PIXMILL_LEASE": "600"}) as api:
         armed.arm("body.opened", "pause", seconds=60)
         held = submit(api)
         (strike,) = until(lambda: [s for s in armed.strikes() if s.key == held], "the job in work")

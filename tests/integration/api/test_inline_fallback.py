@@ -1,0 +1,155 @@
+"""An API that works itself while the broker is down, beside a dispatcher and workers that wait for it."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from tests.integration.api.inline_api import (
+    PATIENCE,
+    SECRET,
+    ended,
+    job,
+    picture,
+    serving,
+    submit,
+    until,
+    upload,
+    webhooks,
+)
+from tests.integration.api.running import Api
+from tests.integration.egress.servers import Server
+from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of
+from tests.servers import Servers
+
+AFTER = 2
+MOST_BYTES = 50_000
+
+
+@pytest.fixture
+def gate(redis_url: str) -> Iterator[Gate]:
+    """The door to the broker; what was published stays behind it."""
+    target = urlsplit(redis_url)
+    assert target.hostname
+    assert target.port
+    door = Gate((target.hostname, target.port))
+    yield door
+    with contextlib.suppress(OSError):
+        door.shut()
+
+
+@pytest.fixture
+def fleet(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Path, gate: Gate) -> Iterator[Fleet]:
+    url = urlsplit(redis_url)
+    through = url._replace(netloc=f"{url.netloc.rpartition('@')[0]}@127.0.0.1:{gate.port}").geturl()
+    environment = {
+        **environment_of(servers.stack.environment, postgres_url, tmp_path),
+        "REDIS_URL": through,
+        "PIXMILL_ENV": "test",
+        "PIXMILL_AUTH": "off",
+        "PIXMILL_DISPATCH_POLL": "0.2",
+        "PIXMILL_REDISPATCH_AFTER": "4",
+        "PIXMILL_WEBHOOK_SECRET": SECRET,
+        "PIXMILL_EGRESS_ALLOW": "127.0.0.1",
+    }
+    started = Fleet(tmp_path, environment)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Server]:
+    server = Server(serving(picture()))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def api(fleet: Fleet, postgres_url: str, tmp_path: Path) -> Iterator[Api]:
+    running = fleet.start(
+        "api",
+        *(str(BIN / "python"), "-m", "pixmill_api"),
+        PIXMILL_INLINE_FALLBACK="true",
+        PIXMILL_INLINE_AFTER=str(AFTER),
+        PIXMILL_INLINE_MAX_BYTES=str(MOST_BYTES),
+    )
+    running.wait_ready(PATIENCE)
+    url = f"http://127.0.0.1:{running.port}"
+    with httpx.Client(base_url=url, timeout=30) as client:
+        yield Api(url, running.popen, postgres_url, tmp_path / "objects", client)
+
+
+def workers(fleet: Fleet) -> list[Running]:
+    return [
+        fleet.worker("imaging", "pixmill_imaging.celery_app", "-c", "1"),
+        fleet.worker("notifier", "pixmill_notifier.celery_app", "-P", "threads", "-c", "4"),
+    ]
+
+
+def inline_tasks(api: Api) -> int:
+    """Tasks that this process has run."""
+    lines = api.client.get("/metrics").text.splitlines()
+    return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("pixmill_tasks_total{")))
+
+
+def active(api: Api) -> bool:
+    return "pixmill_inline_active 1.0" in api.client.get("/metrics").text.splitlines()
+
+
+def large() -> bytes:
+    data = picture() + bytes(MOST_BYTES)
+    assert len(data) > MOST_BYTES
+    return data
+
+
+def test_small_jobs_are_done_while_the_broker_is_down_and_everything_once(
+    fleet: Fleet, api: Api, gate: Gate, receiver: Server
+) -> None:
+    fleet.dispatcher().wait_ready(PATIENCE)
+    # Their messages are at the broker, whom no worker has asked yet.
+    hook = receiver.url("/hook")
+    before = [submit(api, webhook_url=hook) for _ in range(3)]
+    published = "SELECT count(*) FROM jobs WHERE dispatched_at IS NOT NULL AND id::text = ANY(%s)"
+    until(lambda: api.query(published, before) == [(3,)], "their messages")
+    assert not active(api)
+
+    gate.shut()
+    meanwhile = [submit(api, webhook_url=hook) for _ in range(3)]
+    fetched = submit(api, {"url": receiver.url("/a.jpg")}, webhook_url=hook)
+    waiting = submit(api, {"upload_id": upload(api, large())}, webhook_url=hook)
+    until(lambda: active(api), "the API working itself")
+    small = [*before, *meanwhile, fetched]
+    assert [ended(api, each)["status"] for each in small] == ["completed"] * 7
+    until(lambda: len(webhooks(receiver)) == 7, "their webhooks")
+    assert api.client.get("/health/ready").status_code == 200
+    done = inline_tasks(api)
+    assert done >= 7 + 1 + 7
+
+    gate.open()
+    until(lambda: not active(api), "the API leaving it to workers")
+    assert job(api, waiting)["status"] == "queued"
+    for worker in workers(fleet):
+        worker.wait_ready(PATIENCE)
+    after = [submit(api, webhook_url=hook) for _ in range(3)]
+    assert [ended(api, each)["status"] for each in (waiting, *after)] == ["completed"] * 4
+    until(lambda: api.query("SELECT 1 FROM deliveries WHERE status <> 'completed'") == [], "all webhooks")
+    assert inline_tasks(api) == done
+    everything = [*small, waiting, *after]
+    assert len(webhooks(receiver)) == len(everything)
+    claims = api.query("SELECT fence FROM jobs WHERE id::text = ANY(%s) AND id::text <> %s", everything, fetched)
+    assert claims == [(1,)] * 10
+    assert api.query("SELECT fence FROM jobs WHERE id = %s", fetched) == [(2,)]  # one claim a stage
+
+
+def test_broker_that_blinks_changes_nothing(fleet: Fleet, api: Api, gate: Gate) -> None:
+    gate.shut()
+    held = submit(api)
+    time.sleep(AFTER / 4)  # shorter than the API waits: the length of the outage is what is tested
+    gate.open()
+    fleet.dispatcher().wait_ready(PATIENCE)
+    until(lambda: api.query("SELECT 1 FROM jobs WHERE id = %s AND dispatched_at IS NOT NULL", held), "its message")
+    assert not active(api)
+    assert inline_tasks(api) == 0
