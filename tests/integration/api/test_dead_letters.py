@@ -238,12 +238,13 @@ def test_key_sees_and_replays_its_project_only_and_no_traceback(api: Api, guarde
     assert "secret.py" not in shown.text + client.get(PATH, headers=ours).text
     assert [each["dead_letter_id"] for each in client.get(PATH, headers=ours).json()["data"]] == [letter]
     assert client.post(f"{PATH}/replay", params=many, headers=ours).json()["replayed"] == 1
-    ((by, key_id),) = guarded.query(
-        "SELECT replayed_by, (SELECT api_key_id::text FROM jobs WHERE retry_of IS NOT NULL) FROM dead_letters "
-        "WHERE id = %s",
-        letter,
+    ((by, audited, key),) = guarded.query(
+        "SELECT replayed_by, (SELECT actor FROM audit WHERE action = 'dead_letter.replayed' AND target = %s), "
+        "(SELECT k.prefix FROM jobs JOIN api_keys k ON k.id = api_key_id WHERE retry_of IS NOT NULL) "
+        "FROM dead_letters WHERE id = %s",
+        *(letter, letter),
     )
-    assert by == f"key test ({key_id})"
+    assert by == audited == f"test ({key})"
 
 
 def test_without_a_key_everything_is_401(guarded: Api) -> None:

@@ -45,7 +45,7 @@ def test_started_task_is_a_row_and_the_answer_tells_where_to_look(api: Api, name
     assert answer.headers["Location"] == task["urls"]["self"] == f"{api.url}/api/v1/tasks/{task['task_id']}"
     assert api.client.get(answer.headers["Location"]).json() == task
     rows = api.query("SELECT task, project, requested_by FROM task_requests WHERE id = %s", task["task_id"])
-    assert rows == [(CLEAN_UP, "default", "anyone")]
+    assert rows == [(CLEAN_UP, "default", "api")]
 
 
 def test_priority_high_goes_by_a_queue_of_its_own(api: Api) -> None:

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import socket
 import subprocess
 import sys
 import uuid
@@ -138,7 +139,7 @@ def test_replay_of_one_makes_a_job_and_says_who_asked(database: Database, pixmil
     done = pixmill("replay", str(chosen))
     assert (done.returncode, done.stderr) == (0, "")
     ((by, made),) = replayed(database).values()
-    assert by == f"cli:{getpass.getuser()}"
+    assert by == f"cli {getpass.getuser()}@{socket.gethostname()}"
     assert done.stdout == f"Replayed as job {made}.\n"
     with database.session_scope() as session:
         assert session.get_one(Job, made).status == "queued"

@@ -12,6 +12,7 @@ PixmillError (pixmill_shared)
  |- DatabaseUnreachableError    DATABASE_URL names no server that answers, or the login is wrong
  |- SchemaMissingError          the database has no tables yet
  |- NoSuchDeadLetterError       the id is none of a dead letter
+ |- NoSuchKeyError              neither an id nor the public start of an API key
  |- InvalidOptionError          an option of the command line has a value that cannot be
 """
 
@@ -70,6 +71,13 @@ class NoSuchDeadLetterError(PixmillError):
 
     def __init__(self, letter_id: str) -> None:
         super().__init__(f"there is no dead letter {letter_id}.")
+
+
+class NoSuchKeyError(PixmillError):
+    """No row has that id or prefix."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(f"there is no key {which!r}. See: pixmill keys list")
 
 
 class InvalidOptionError(PixmillError):

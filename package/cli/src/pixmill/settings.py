@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,11 @@ def user_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def actor() -> str:
+    """Who runs the command on which machine, for the audit."""
+    return f"cli {user_name()}@{socket.gethostname()}"
 
 
 def _home_of_user() -> str:

@@ -30,7 +30,8 @@ def submit_batch(
     check_run_at(options.run_at, context.settings.max_delay)
     items = Items(context, session, caller, wanted)
     items.make()
-    _admit(context, session, caller, len(items.made))
+    quota.admit(session, caller, len(items.made))
+    context.backlog.admit(session, len(items.made))
     batch = NewBatch(
         *(new_id(), caller.project, len(items.made), options.priority.rank, items.rejected(), caller.api_key_id),
         webhook_url=options.webhook_url,
@@ -67,17 +68,13 @@ def retry_batch(
     count = batches.count_repeated(session, origin.id)
     if not count:
         raise Conflict("No job of the batch has failed or was canceled: there is nothing to make again.")
-    _admit(context, session, caller, count)
+    quota.admit_again(context, session, caller, origin.api_key_id, count)
+    context.backlog.admit(session, count)
     batch = _like(origin, count, request_id)
     made = batches.repeat(session, batch)
     if len(made) < count:
         raise Conflict("Jobs of the batch are being deleted.")
     return _created(context, session, caller, batch.id, ((row["index"], row["id"]) for row in made))
-
-
-def _admit(context: Context, session: Session, caller: Caller, jobs: int) -> None:
-    quota.admit(session, caller, jobs)
-    context.backlog.admit(session, jobs)
 
 
 def _like(origin: Batch, total: int, request_id: str) -> NewBatch:

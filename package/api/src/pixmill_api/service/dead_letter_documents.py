@@ -16,7 +16,7 @@ from pixmill_api.service.job_documents import found_job, shown_job
 from pixmill_api.service.task_requests import task_document
 from pixmill_shared.contract.requests import requestable
 from pixmill_shared.contract.scopes import Scope
-from pixmill_shared.database.models import ApiKey, DeadLetter, Delivery, TaskRequest
+from pixmill_shared.database.models import DeadLetter, Delivery, TaskRequest
 from pixmill_shared.errors import ReplayRefused
 from pixmill_shared.repositories import dead_letters
 from pixmill_shared.repositories.dead_letters import Letters
@@ -54,7 +54,7 @@ def replay_letter(
     could not start, and Conflict for what was replayed or cannot be.
     """
     try:
-        made = replay(session, letter_id, projects_of(context, caller), by=_who(session, caller), request_id=request_id)
+        made = replay(session, letter_id, projects_of(context, caller), by=caller.name, request_id=request_id)
     except ReplayRefused as error:
         raise Conflict(str(error)) from None
     if made is None:
@@ -83,15 +83,8 @@ def replay_letters(context: Context, caller: Caller, which: Letters, *, limit: i
     require_rights(caller, which.task or "")
     with context.runtime.database.session_scope() as session:
         context.backlog.admit(session)
-        by = _who(session, caller)
-    found = replay_many(context.runtime.database, which, by=by, limit=limit, request_id=request_id)
+    found = replay_many(context.runtime.database, which, by=caller.name, limit=limit, request_id=request_id)
     return {"replayed": len(found.made), "has_more": found.more, "data": [_replayed(each) for each in found.made]}
-
-
-def _who(session: Session, caller: Caller) -> str:
-    if caller.api_key_id is None:
-        return "api"
-    return f"key {session.get_one(ApiKey, caller.api_key_id).name} ({caller.api_key_id})"
 
 
 def _document(context: Context, letter: DeadLetter) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import datetime
 import json
 import uuid
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sqlalchemy import func
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from pixmill_api.domain.header_rules import wrong_header
 from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import Conflict, InvalidRequest, NotFound, TooMany
 from pixmill_api.repositories import webhook_views
+from pixmill_api.service.auditing import note
 from pixmill_api.service.delivery_documents import shown_delivery, utc
 from pixmill_api.webhook_schemas import EndpointChange, EndpointRequest
 from pixmill_shared.contract.alerts import AlertRule
@@ -23,6 +25,7 @@ from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.domain.webhook_secrets import new_secret
 from pixmill_shared.egress.guard import forbidden_literal
 from pixmill_shared.repositories import alerts, resending
+from pixmill_shared.repositories.audit import Action
 
 MOST_SECRETS: Final = 5
 """That sign at the same time: each adds a signature to every webhook."""
@@ -63,6 +66,7 @@ def create(context: Context, session: Session, caller: Caller, body: EndpointReq
     session.add(row)
     session.flush()
     secret = _add_secret(context, session, row.id, body.secret)
+    note(session, caller, Action.ENDPOINT_CREATED, row.id, {"host": urlsplit(row.url).hostname})
     return {**_document(context, row), "secret": secret}
 
 
@@ -86,6 +90,7 @@ def change(context: Context, caller: Caller, endpoint_id: uuid.UUID, body: Endpo
         row.updated_at = func.clock_timestamp()
         session.flush()
         session.refresh(row)
+        note(session, caller, Action.ENDPOINT_CHANGED, row.id, {"changed": sorted(body.model_fields_set)})
         return _document(context, row)
 
 
@@ -94,6 +99,7 @@ def delete(context: Context, caller: Caller, endpoint_id: uuid.UUID) -> None:
     with context.runtime.database.session_scope() as session:
         session.delete(found(session, caller, endpoint_id, lock=True))
         alerts.clear_alert(session, AlertRule.ENDPOINT_DISABLED, f"endpoint {endpoint_id}")
+        note(session, caller, Action.ENDPOINT_DELETED, endpoint_id)
 
 
 def rotate(
@@ -108,6 +114,7 @@ def rotate(
         raise TooMany(f"{MOST_SECRETS} secrets sign at the same time already. Wait until the oldest one has expired.")
     expires_at = webhook_views.expire_secret(session, row.id, grace)
     made = _add_secret(context, session, row.id, secret)
+    note(session, caller, Action.ENDPOINT_ROTATED, row.id)
     return {"endpoint_id": str(row.id), "secret": made, "former_expires_at": utc(expires_at)}
 
 

@@ -4,11 +4,12 @@ They are counted in the transaction that makes more of them, one such transactio
 in parallel none passes the limit. Keys without a limit pay nothing.
 """
 
+import uuid
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from pixmill_api.auth import Caller
+from pixmill_api.auth import Caller, Context
 from pixmill_api.errors import QuotaExceeded
 from pixmill_shared.database.prepared import Prepared
 
@@ -27,15 +28,31 @@ _COUNT: Final = Prepared(
 )
 
 
+_LIMIT: Final = Prepared("SELECT max_unfinished FROM api_keys WHERE id = $1", "uuid")
+
+
 def admit(session: Session, caller: Caller, count: int = 1) -> None:
     """``count`` more jobs of the caller's key are about to be made in the session's transaction. Raises QuotaExceeded.
 
     Before the first of them is inserted: the lock on the key comes before those on rows.
     """
-    limit = caller.max_unfinished
-    if caller.api_key_id is None or not limit:
+    if caller.api_key_id is not None:
+        _admit(session, caller.api_key_id, caller.max_unfinished, count)
+
+
+def admit_again(context: Context, session: Session, caller: Caller, owner: uuid.UUID | None, count: int = 1) -> None:
+    """As ``admit``, for jobs that repeat others: they belong to the key of those, whoever asks. Raises QuotaExceeded."""
+    if owner == caller.api_key_id:
+        admit(session, caller, count)
+    elif owner is not None:
+        own = _LIMIT.run(session, owner)[0]["max_unfinished"]
+        _admit(session, owner, context.limits.max_unfinished if own is None else own, count)
+
+
+def _admit(session: Session, key_id: uuid.UUID, limit: int, count: int) -> None:
+    if not limit:
         return
     if count <= limit:
-        _LOCK.run(session, str(caller.api_key_id))
-    if count > limit or _COUNT.run(session, caller.api_key_id, limit)[0]["found"] + count > limit:
+        _LOCK.run(session, str(key_id))
+    if count > limit or _COUNT.run(session, key_id, limit)[0]["found"] + count > limit:
         raise QuotaExceeded(limit, count, RETRY_AFTER)

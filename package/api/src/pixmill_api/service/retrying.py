@@ -24,7 +24,7 @@ def retry_job(
     origin = found_job(session, caller, job_id)
     if origin.status not in RETRIED:
         raise Conflict(f"The job is {origin.status}. A job that has failed or was canceled can be made again.")
-    quota.admit(session, caller)
+    quota.admit_again(context, session, caller, origin.api_key_id)
     context.backlog.admit(session)
     repeated = repeat_job(session, origin.id, request_id=request_id)
     if repeated is None:

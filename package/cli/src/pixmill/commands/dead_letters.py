@@ -12,7 +12,7 @@ from pixmill.commands.failing import exit_on_error
 from pixmill.commands.letters import document, lines_about, table
 from pixmill.commands.moments import parse_moment
 from pixmill.errors import InvalidOptionError, NoSuchDeadLetterError
-from pixmill.settings import user_name
+from pixmill.settings import actor
 from pixmill_shared.repositories.dead_letters import Letters, count_replayable, find, page, so_far
 from pixmill_shared.service.replay import MOST, REPLAYABLE, replay, replay_many
 
@@ -101,7 +101,7 @@ def replay_letters(
 
 def _replay_one(letter_id: str) -> None:
     with opened_database() as database, database.session_scope() as session:
-        made = replay(session, _id(letter_id), None, by=_who())
+        made = replay(session, _id(letter_id), None, by=actor())
     if made is None:
         raise NoSuchDeadLetterError(letter_id)
     typer.echo(f"Replayed as {made.kind} {made.id}.")
@@ -119,7 +119,7 @@ def _replay_many(which: Letters, limit: int, yes: bool) -> None:
         if not yes:
             some = f"the oldest {limit} of more than {limit}" if count > limit else str(count)
             typer.confirm(f"Replay {some} dead letter{'s' if count > 1 else ''} of {which.task}?", abort=True)
-        found = replay_many(database, which, by=_who(), limit=limit)
+        found = replay_many(database, which, by=actor(), limit=limit)
     typer.echo(f"Replayed {len(found.made)}." + (" More are left: run it again." if found.more else ""))
 
 
@@ -146,7 +146,3 @@ def _id(text: str) -> uuid.UUID:
         raise InvalidOptionError(
             "ID", "must be the id of a dead letter, as `pixmill dead-letters list` shows it"
         ) from None
-
-
-def _who() -> str:
-    return f"cli:{user_name()}"

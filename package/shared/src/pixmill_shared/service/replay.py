@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import DeadLetter
 from pixmill_shared.errors import AlreadyReplayed, NotReplayable
-from pixmill_shared.repositories import dead_letters, resending, task_requests
+from pixmill_shared.repositories import audit, dead_letters, resending, task_requests
+from pixmill_shared.repositories.audit import Action
 from pixmill_shared.repositories.dead_letters import OF_DELIVERIES, OF_JOBS, OF_REQUESTS, Letters
 from pixmill_shared.service.repeating import repeat_job
 
@@ -124,4 +125,11 @@ def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | Non
     if made is None:
         raise NotReplayable(f"The {kind} that it tells of was deleted.")
     dead_letters.mark_replayed(session, letter, by=by, made=made)
+    audit.record(
+        *(session, Action.DEAD_LETTER_REPLAYED, letter.id),
+        project=letter.project,
+        actor=by,
+        detail={kind: str(made)},
+        request_id=request_id,
+    )
     return Replayed(letter.id, kind, made)
