@@ -24,6 +24,7 @@ from pixmill_shared.domain.addresses import AllowList
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.repositories.api_keys import CheckedKey
 from pixmill_shared.runtime import Runtime
+from pixmill_shared.settings.archives import ArchiveSettings
 
 DEFAULT_PROJECT: Final = "default"
 """Whose everything is where keys are off."""
@@ -44,6 +45,7 @@ class Context:
     batches: BatchSettings
     egress_allow: AllowList
     rotation_grace: int
+    archives: ArchiveSettings
     readiness: Readiness
     backlog: Backlog
     keys: KnownKeys
@@ -63,7 +65,7 @@ class Caller:
 
     project: str
     api_key_id: uuid.UUID | None = None
-    name: str = "anyone"
+    name: str = "api"
     scopes: frozenset[Scope] = frozenset(Scope)
     presets_only: bool = False
     max_unfinished: int = 0

@@ -41,7 +41,7 @@ def admit(session: Session, caller: Caller, count: int = 1) -> None:
 
 
 def admit_again(context: Context, session: Session, caller: Caller, owner: uuid.UUID | None, count: int = 1) -> None:
-    """As ``admit``, for jobs that repeat others: they belong to the key of those, whoever asks. Raises QuotaExceeded."""
+    """As ``admit``, for jobs that repeat others: they are of the key of those, whoever asks. Raises QuotaExceeded."""
     if owner == caller.api_key_id:
         admit(session, caller, count)
     elif owner is not None:

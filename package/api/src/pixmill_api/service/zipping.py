@@ -4,7 +4,7 @@ Pictures are compressed already, so they are stored. Files that do not fit into 
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from zipstream import ZIP_STORED, ZipStream  # type: ignore[import-untyped]
@@ -39,17 +39,16 @@ def named_of_batch(database: Database, batch_id: uuid.UUID) -> Iterator[Named]:
         last = page[-1]
 
 
-def zipped(named: Iterable[Named], store: ObjectStore, check: Callable[[], None] = lambda: None) -> Iterator[bytes]:
-    """The archive, in blocks. ``check`` is called before each file and may raise. Raises StorageUnavailable, and
-    ObjectNotFound, in the middle too: what came until then is no archive.
+def zipped(named: Iterable[Named], store: ObjectStore) -> Iterator[bytes]:
+    """The archive, in blocks. Raises StorageUnavailable and ObjectNotFound, in the middle too: what came until then is
+    no archive.
     """
-    return _blocks(_pieces(named, store, check))
+    return _blocks(_pieces(named, store))
 
 
-def _pieces(named: Iterable[Named], store: ObjectStore, check: Callable[[], None]) -> Iterator[bytes]:
+def _pieces(named: Iterable[Named], store: ObjectStore) -> Iterator[bytes]:
     archive = ZipStream(compress_type=ZIP_STORED)
     for name, entry in named:
-        check()
         archive.add(_whole(entry, store), name, size=entry.bytes)
         yield from archive.file()
     yield from archive.footer()
