@@ -20,7 +20,7 @@ _BY_STATUS = Prepared(
     SELECT s.status, (
       SELECT count(*) FROM (
         SELECT FROM jobs j WHERE j.project = $1 AND j.status = s.status AND j.id >= $2 LIMIT $3
-      ) AS some
+      ) AS counted
     ) AS jobs
     FROM (VALUES {_STATUSES}) AS s (status)
     """,
@@ -61,17 +61,17 @@ def _queues_of(table: str) -> Prepared:
     return Prepared(
         f"""
         WITH q AS (SELECT unnest($1) AS queue)
-        SELECT q.queue, 'ready' AS state, some.* FROM q CROSS JOIN LATERAL (
+        SELECT q.queue, 'ready' AS state, counted.* FROM q CROSS JOIN LATERAL (
           SELECT count(*) AS rows, min(created_at) AS oldest FROM (
             {waiting} IS NULL AND w.run_at IS NULL ORDER BY w.queue, w.priority, w.turn, w.id LIMIT $2
           ) AS ready
-        ) AS some
+        ) AS counted
         UNION ALL
-        SELECT q.queue, 'published', some.* FROM q CROSS JOIN LATERAL (
+        SELECT q.queue, 'published', counted.* FROM q CROSS JOIN LATERAL (
           SELECT count(*), min(created_at) FROM (
             {waiting} IS NOT NULL ORDER BY w.queue, w.priority, w.dispatch_number LIMIT $2
           ) AS published
-        ) AS some
+        ) AS counted
         UNION ALL
         SELECT queue, 'delayed', count(*), NULL FROM (
           SELECT queue FROM {table} WHERE status = 'queued' AND run_at IS NOT NULL ORDER BY run_at LIMIT $2
