@@ -35,7 +35,7 @@ from pixmill_api.routes import (
     uploads,
 )
 from pixmill_api.service.backlog import Backlog
-from pixmill_api.service.known_keys import KnownKeys
+from pixmill_api.service.known_keys import KnownKeys, in_database
 from pixmill_api.service.remembering import Remembering
 from pixmill_api.service.stats import STATS_AGE
 from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings, refuse_exposure
@@ -68,7 +68,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         rotation_grace=RotationSettings.load().grace,
         readiness=Readiness(health.checks_of(runtime, inline)),
         backlog=Backlog(settings.max_backlog),
-        keys=KnownKeys(runtime, limits.key_cache_ttl),
+        keys=KnownKeys(in_database(runtime), limits.key_cache_ttl),
         rates=RateLimiter(RedisSettings.load().url, limits),
         stats=Remembering(STATS_AGE),
         links=wiring.stream_links(settings),

@@ -21,6 +21,20 @@ MOST: Final = 10_000
 """Keys that are remembered."""
 
 
+LookUp = Callable[[str], CheckedKey | None]
+"""The key of a token, None if there is no such key; called in a thread."""
+
+
+def in_database(runtime: Runtime) -> LookUp:
+    """Where keys are."""
+
+    def look_up(token: str) -> CheckedKey | None:
+        with runtime.database.session_scope() as session:
+            return check_key(session, token)
+
+    return look_up
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     key: CheckedKey
@@ -31,9 +45,9 @@ class KnownKeys:
     """Of one event loop. ``ttl`` in seconds; 0: each request asks the database."""
 
     def __init__(
-        self, runtime: Runtime, ttl: float, most: int = MOST, clock: Callable[[], float] = time.monotonic
+        self, look_up: LookUp, ttl: float, most: int = MOST, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._runtime = runtime
+        self._look_up = look_up
         self._ttl = ttl
         self._most = most
         self._clock = clock
@@ -51,6 +65,8 @@ class KnownKeys:
                 raise NotAuthenticated
             return known.key
         key = await run_in_threadpool(self._look_up, token)
+        if key is None:
+            raise NotAuthenticated
         if self._ttl:
             self._remember(key, now)
         return key
@@ -58,13 +74,6 @@ class KnownKeys:
     def forget(self, prefix: str) -> None:
         """What was known of a key that was changed just now. Other processes find out in their own time."""
         self._known.pop(prefix, None)
-
-    def _look_up(self, token: str) -> CheckedKey:
-        with self._runtime.database.session_scope() as session:
-            key = check_key(session, token)
-        if key is None:
-            raise NotAuthenticated
-        return key
 
     def _remember(self, key: CheckedKey, asked_at: float) -> None:
         ttl = self._ttl if key.expires_in is None else min(self._ttl, key.expires_in)
