@@ -20,6 +20,9 @@ FETCHES: Final = 2
 DELIVERIES: Final = 4
 """Places for each one that renders: they wait for others, most of the time."""
 
+REQUESTS: Final = 2
+"""Places for tasks that somebody asked for: one may take an hour."""
+
 _RENDER: Final = tuple(RENDER_QUEUES.values())
 _NOTIFY: Final = (QueueName.NOTIFIER, QueueName.NOTIFIER_RETRY, QueueName.NOTIFIER_ALERTS)
 _TASKS: Final = (QueueName.DEFAULT_HIGH, QueueName.DEFAULT, QueueName.MAINTENANCE, QueueName.API)
@@ -34,7 +37,7 @@ class Crew:
 
     def __init__(self, settings: InlineSettings, services: InlineServices) -> None:
         limits, renders = TaskLimitSettings.load(), settings.concurrency
-        self.runtime = start_runtime(threads=(FETCHES + DELIVERIES) * renders + 2)
+        self.runtime = start_runtime(threads=(FETCHES + DELIVERIES) * renders + REQUESTS + 2)
         self._keeper = _keeper_of(self.runtime, limits)
         self._ledger = Ledger(self._keeper, {**services.in_threads, **services.in_children})
 
@@ -50,7 +53,7 @@ class Crew:
             Lane("notify", _NOTIFY, DELIVERIES * renders, thread, self._ledger),
         ]
         if settings.always:
-            self._lanes.append(Lane("tasks", _TASKS, 1, thread, self._ledger))
+            self._lanes.append(Lane("tasks", _TASKS, REQUESTS, thread, self._ledger))
         largest = None if settings.always else settings.max_bytes
         self.dispatcher = Dispatcher(self.runtime, LocalOutlet(self._lanes, self.runtime.work.window, largest))
 
