@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from pixmill_api.domain.media_types import JSON
 from pixmill_api.openapi import REF, Reference, Used, problems_of
 from pixmill_api.openapi_examples import add_examples
+from pixmill_api.openapi_links import add_links
 from pixmill_api.schemas import Problem
 
 _DEFAULTS: Final = ("HTTPValidationError", "ValidationError")
@@ -47,6 +48,7 @@ def _built(app: FastAPI) -> dict[str, Any]:
     _, models = models_json_schema(sorted(_used(app), key=str), ref_template=REF)
     found["components"].setdefault("schemas", {}).update(models["$defs"])
     add_examples(found)
+    add_links(found)
     return found
 
 

@@ -1,0 +1,116 @@
+"""``python -m tests.fuzz.api``: schemathesis against a live API, with all of its checks, for all operations.
+
+Phases: examples of the document, boundaries of every schema, random requests, and sequences along the links.
+Exits with 1 if anything was found. ``--examples`` requests an operation (50), ``--seed`` (random, and printed),
+``--workers``; what follows ``--`` goes to schemathesis as it is.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixmill_shared.database.engine import Database
+from pixmill_shared.service.keys import create_key
+from pixmill_shared.service.sealing import Sealer
+from tests.fuzz.api_rows import seed
+from tests.integration.api.running import Api, running_api
+from tests.servers import running_servers
+
+SECRET_KEY = "a key for tests only, 0123456789"
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Target:
+    """``known``: what requests may refer to."""
+
+    api: Api
+    token: str
+    known: dict[str, str]
+
+
+@contextmanager
+def fuzzed_api(database_url: str, redis_url: str, directory: Path, rows: int) -> Iterator[Target]:
+    """With keys, and limits that no schema could tell of out of the way."""
+    places = {name: directory / name for name in ("sources", "destinations")}
+    for place in places.values():
+        place.mkdir()
+    # Any time that a schema allows may be a run_at.
+    delay = int((datetime.datetime.max - datetime.datetime.now()).total_seconds()) - 86_400
+    token = _key(database_url)
+    with running_api(
+        *(database_url, directory / "objects"),
+        PIXMILL_AUTH="on",
+        REDIS_URL=redis_url,
+        PIXMILL_MAX_SOURCE_BYTES="1000000",
+        PIXMILL_MAX_DELAY=str(delay),
+        PIXMILL_MAX_ENDPOINTS="1000",
+        PIXMILL_STREAM_MAX_AGE="0.2",
+        PIXMILL_SOURCES=places["sources"].as_uri(),
+        PIXMILL_DESTINATIONS=places["destinations"].as_uri(),
+    ) as api:
+        api.client.headers["Authorization"] = f"Bearer {token}"
+        known = seed(api, rows)
+        known |= {"key": f"{places['sources'].as_uri()}/a.jpg", "destination": places["destinations"].as_uri()}
+        yield Target(api, token, known)
+
+
+def schemathesis(target: Target, directory: Path, arguments: Sequence[str]) -> tuple[int, str]:
+    """Its exit code, 0 if nothing was found, and what it said."""
+    command = [sys.executable, "-c", "import schemathesis.cli as cli; cli.schemathesis()", "run"]
+    command += [f"{target.api.url}/openapi.json", "--header", f"Authorization: Bearer {target.token}"]
+    command += ["--checks", "all", "--no-color", "--generation-database", "none", "--continue-on-failure"]
+    variables = {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(directory),
+        "PYTHONPATH": str(ROOT),
+        "SCHEMATHESIS_HOOKS": "tests.fuzz.api_hooks",
+        "FUZZ_KNOWN": json.dumps(target.known),
+    }
+    said = directory / "schemathesis.txt"
+    with said.open("wb") as output:
+        # In a directory of its own: it keeps what it learns in the one where it runs.
+        done = subprocess.run(
+            [*command, *arguments], cwd=directory, env=variables, stdout=output, stderr=output, check=False
+        )
+    return done.returncode, said.read_text()
+
+
+def _key(database_url: str) -> str:
+    database = Database(database_url)
+    with database.session_scope() as session:
+        token = create_key(session, Sealer([SECRET_KEY]), project="default", name="fuzz").token
+    database.dispose()
+    return token
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=50)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("rest", nargs="*")
+    options = parser.parse_args()
+    arguments = ["--max-examples", str(options.examples), "--workers", str(options.workers), *options.rest]
+    arguments += ["--seed", str(options.seed)] if options.seed is not None else []
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        with running_servers(directory / "servers") as servers:
+            work = directory / "work"
+            work.mkdir()
+            with fuzzed_api(servers.new_database(), servers.redis_url, work, rows=20) as target:
+                code, said = schemathesis(target, work, arguments)
+    print(said)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Loaded by schemathesis: what no schema can say, the requests are given.
+
+* A key of idempotency belongs to one request. Each that is well-formed is made unique, or the next request with it
+  would rightly be refused.
+* What is referred to must exist. Each well-formed reference to an upload, a place or a preset becomes one to something
+  that is there; FUZZ_KNOWN names them.
+* Nobody waits for a job that no worker does.
+"""
+
+import itertools
+import json
+import os
+import re
+import uuid
+from typing import Any
+
+import schemathesis
+
+KEY = "Idempotency-Key"
+KNOWN: dict[str, str] = json.loads(os.environ["FUZZ_KNOWN"])
+_count = itertools.count(1)
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    headers = case.headers or {}
+    for name in list(headers):
+        if name.lower() == KEY.lower() and re.fullmatch(r"[\x20-\x7e]{1,255}", str(headers[name])):
+            headers[name] = f"{str(headers[name])[:200].strip()}-{next(_count)}"
+        if name.lower() == "prefer" and re.fullmatch(r"wait=[0-9]+", str(headers[name])):
+            headers[name] = "wait=0"
+    if isinstance(case.body, dict | list):
+        _point(case.body)
+
+
+def _point(document: Any) -> None:
+    """References in it lead to what is there."""
+    for key, value in document.items() if isinstance(document, dict) else ():
+        if key in KNOWN and isinstance(value, str) and _is_reference(key, value):
+            document[key] = KNOWN[key]
+    for value in document.values() if isinstance(document, dict) else document:
+        if isinstance(value, dict | list):
+            _point(value)
+
+
+def _is_reference(key: str, text: str) -> bool:
+    if key in ("upload_id", "upload"):
+        try:
+            return str(uuid.UUID(text)) == text.lower()
+        except ValueError:
+            return False
+    if key == "preset":
+        return re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}(@(0|[1-9][0-9]{0,8}))?", text) is not None
+    return "://" in text
