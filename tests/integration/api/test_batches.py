@@ -1,10 +1,12 @@
 """Batches over HTTP: made in one transaction, counted, canceled, made again, deleted."""
 
+import datetime
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.api.running import Api
+from tests.integration.api.running import Api, running_api
 from tests.integration.api.test_bad_input import assert_problem
 from tests.integration.api.test_submitting import RECIPE, upload
 
@@ -144,3 +146,174 @@ def test_batch_that_is_wrong_is_422_and_leaves_nothing(api: Api, body: Any, poin
     document = assert_problem(api.client.post("/api/v1/batches", json=body), 422)
     assert pointer in [error["pointer"] for error in document["errors"]]
     assert (api.traces(), api.query("SELECT count(*) FROM batches")) == before
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b'{"items": [NaN]}', b"\xff", b""])
+def test_body_that_is_no_json_is_400(api: Api, body: bytes) -> None:
+    before = api.traces()
+    answer = api.client.post("/api/v1/batches", content=body, headers={"Content-Type": "application/json"})
+    assert_problem(answer, 400, "malformed")
+    assert api.traces() == before
+
+
+def test_body_may_be_larger_than_that_of_a_job_and_has_a_limit_of_its_own(api: Api) -> None:
+    large = batch_of(1, metadata={"a": "b"}, items=[{**source(n), "metadata": {"a": "x" * 7_000}} for n in range(300)])
+    assert api.client.post("/api/v1/batches", json=large).status_code == 202
+    too_large = {"items": [{**source(), "metadata": {"a": "x" * 10_000_000}}]}
+    assert_problem(api.client.post("/api/v1/batches", json=too_large), 413, "too_large")
+
+
+def test_thousand_items_are_one_batch(api: Api) -> None:
+    batch = made(api, 1000)
+    assert (batch["total"], len(batch["jobs"])) == (1000, 1000)
+    turns = api.query("SELECT array_agg(turn ORDER BY batch_index) FROM jobs WHERE batch_id = %s", batch["batch_id"])
+    first = turns[0][0][0]
+    assert turns[0][0] == list(range(first, first + 1000))
+
+
+def test_same_request_under_the_same_key_makes_one_batch(api: Api) -> None:
+    headers = {"Idempotency-Key": "batch-of-today"}
+    first, again = (api.client.post("/api/v1/batches", json=batch_of(3), headers=headers) for _ in range(2))
+    assert (again.status_code, again.content) == (202, first.content)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert api.query("SELECT count(*) FROM jobs WHERE batch_id = %s", first.json()["batch_id"]) == [(3,)]
+
+
+def test_batch_that_is_put_off_is_not_due(api: Api) -> None:
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+    batch = made(api, 2, run_at=tomorrow.isoformat())
+    assert api.query("SELECT DISTINCT run_at FROM jobs WHERE batch_id = %s", batch["batch_id"]) == [(tomorrow,)]
+    assert api.client.get(f"/api/v1/jobs/{batch['jobs'][0]['job_id']}").json()["run_at"]
+    over = made(api, 1, run_at="2020-01-01T00:00:00Z")
+    assert api.query("SELECT run_at FROM jobs WHERE batch_id = %s", over["batch_id"]) == [(None,)]
+
+
+def test_backlog_counts_all_items_and_refuses_them_together(postgres_url: str, tmp_path: Path) -> None:
+    with running_api(postgres_url, tmp_path / "objects", PIXMILL_MAX_BACKLOG="10") as small:
+        small.query("DELETE FROM jobs")
+        assert small.client.post("/api/v1/batches", json=batch_of(10)).status_code == 202
+        before = small.traces()
+        answer = small.client.post("/api/v1/batches", json=batch_of(1))
+        assert_problem(answer, 429, "queue_full")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert small.traces() == before
+
+
+def test_batches_are_listed_newest_first_page_by_page(api: Api) -> None:
+    ids = [made(api, 1)["batch_id"] for _ in range(3)]
+    found: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    while len(found) < 3:
+        page = api.client.get("/api/v1/batches", params=query).json()
+        assert all("rejected" not in batch and "jobs" not in batch for batch in page["data"])
+        found += [batch["batch_id"] for batch in page["data"]]
+        query["cursor"] = page["next_cursor"]
+    assert found[:3] == ids[::-1]
+    assert_problem(api.client.get("/api/v1/batches", params={"cursor": "x"}), 422)
+    assert_problem(api.client.get("/api/v1/batches", params={"status": "failed"}), 422)
+
+
+def test_counts_follow_the_jobs(api: Api) -> None:
+    batch = made(api, 4, items=[source(n) for n in range(4)] + [{}])
+    for job, end in zip(batch["jobs"], ("cancel", "processing"), strict=False):
+        if end == "cancel":
+            api.client.post(f"/api/v1/jobs/{job['job_id']}/cancel")
+        else:
+            lease = "lease_until = now() + interval '1 min'"
+            api.query(f"UPDATE jobs SET status = 'processing', {lease} WHERE id = %s", job["job_id"])
+    shown = looked_at(api, batch)
+    counts = {"queued": 2, "processing": 1, "completed": 0, "failed": 0, "canceled": 1, "rejected": 1}
+    assert (shown["counts"], shown["progress"], shown["status"]) == (counts, 25, "processing")
+    listed = api.client.get("/api/v1/batches", params={"limit": 1}).json()["data"][0]
+    assert listed == {key: value for key, value in shown.items() if key != "rejected"}
+
+
+def test_canceled_batch_ends_with_all_its_jobs_and_stays_so(api: Api) -> None:
+    batch = made(api, 3, webhook_url=HOOK)
+    first = api.client.post(batch["urls"]["cancel"])
+    shown = first.json()
+    assert (first.status_code, shown["status"], shown["progress"], shown["urls"]["cancel"]) == (
+        200,
+        "canceled",
+        100,
+        None,
+    )
+    assert (shown["counts"]["canceled"], shown["counts"]["queued"]) == (3, 0)
+    assert shown["finished_at"]
+    again = api.client.post(batch["urls"]["cancel"])
+    assert (again.status_code, again.json()) == (200, shown)
+    query = "SELECT event_type, url, data->>'status' FROM deliveries WHERE event_id = %s"
+    assert api.query(query, batch["batch_id"]) == [("batch.completed", HOOK, "canceled")]
+    statuses = api.query("SELECT DISTINCT status FROM jobs WHERE batch_id = %s", batch["batch_id"])
+    assert statuses == [("canceled",)]
+
+
+def ended(api: Api, status: str = "completed", count: int = 2) -> dict[str, Any]:
+    """A batch whose rows say that all its jobs ended so."""
+    batch = made(api, count)
+    api.query("UPDATE jobs SET status = %s, stage = NULL WHERE batch_id = %s", status, batch["batch_id"])
+    change = f"UPDATE batches SET {status} = total, status = %s, finished_at = now() WHERE id = %s"
+    api.query(change, status, batch["batch_id"])
+    return batch
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_batch_that_has_ended_otherwise_is_not_canceled(api: Api, status: str) -> None:
+    batch = ended(api, status)
+    before = api.traces()
+    assert status in assert_problem(api.client.post(batch["urls"]["cancel"]), 409, "conflict")["detail"]
+    assert api.traces() == before
+
+
+def test_retry_makes_a_batch_of_what_failed(api: Api) -> None:
+    batch = made(api, 3, metadata={"n": 1}, webhook_url=HOOK, priority="high")
+    jobs = [job["job_id"] for job in batch["jobs"]]
+    api.client.post(batch["urls"]["cancel"])
+    api.query("UPDATE jobs SET status = 'completed' WHERE id = %s", jobs[0])
+    api.query("UPDATE jobs SET status = 'failed' WHERE id = %s", jobs[2])
+    answer = api.client.post(f"{batch['urls']['self']}/retry", headers={"X-Request-ID": "again-2"})
+    again = answer.json()
+    assert (answer.status_code, answer.headers["Location"]) == (202, again["urls"]["self"])
+    assert (again["retry_of"], again["status"], again["total"]) == (batch["batch_id"], "processing", 2)
+    assert (again["metadata"], again["webhook_url"], again["priority"]) == ({"n": 1}, HOOK, "high")
+    assert [job["index"] for job in again["jobs"]] == [1, 2]
+    for job, origin in zip(again["jobs"], jobs[1:], strict=True):
+        shown = api.client.get(f"/api/v1/jobs/{job['job_id']}").json()
+        assert (shown["retry_of"], shown["status"], shown["batch_id"]) == (origin, "queued", again["batch_id"])
+    assert api.query("SELECT request_id FROM batches WHERE id = %s", again["batch_id"]) == [("again-2",)]
+
+
+def test_retry_takes_a_key(api: Api) -> None:
+    batch = made(api, 1)
+    api.client.post(batch["urls"]["cancel"])
+    url, headers = f"{batch['urls']['self']}/retry", {"Idempotency-Key": "once more"}
+    first, again = (api.client.post(url, headers=headers) for _ in range(2))
+    assert (first.status_code, again.content) == (202, first.content)
+
+
+def test_retry_of_what_runs_or_went_well_is_409_and_makes_nothing(api: Api) -> None:
+    for batch in (made(api, 1), ended(api)):
+        before = api.traces()
+        assert_problem(api.client.post(f"{batch['urls']['self']}/retry"), 409, "conflict")
+        assert api.traces() == before
+
+
+@pytest.mark.parametrize("name", ["x", NOBODYS, "%00", "'--"])
+@pytest.mark.parametrize("action", ["", "/cancel", "/retry"])
+def test_batch_that_is_none_is_404(api: Api, action: str, name: str) -> None:
+    method = "POST" if action else "GET"
+    assert_problem(api.client.request(method, f"/api/v1/batches/{name}{action}"), 404, "not_found")
+    wrong = api.client.request("PUT", f"/api/v1/batches/{name}{action}")
+    assert_problem(wrong, 405)
+    assert wrong.headers["Allow"]
+
+
+@pytest.mark.parametrize("action", ["", "/cancel", "/retry"])
+def test_another_projects_batch_is_404_and_stays_as_it_is(api: Api, action: str) -> None:
+    batch = made(api, 1)
+    api.query("UPDATE batches SET project = 'others' WHERE id = %s", batch["batch_id"])
+    before = api.traces(), api.query("SELECT status FROM jobs WHERE batch_id = %s", batch["batch_id"])
+    method = "POST" if action else "GET"
+    assert_problem(api.client.request(method, batch["urls"]["self"] + action), 404, "not_found")
+    assert (api.traces(), api.query("SELECT status FROM jobs WHERE batch_id = %s", batch["batch_id"])) == before
+    assert batch["batch_id"] not in api.client.get("/api/v1/batches").text

@@ -206,7 +206,7 @@ def test_jobs_that_end_at_once_in_all_ways_are_counted_once_each(database: Datab
 
 
 def test_killed_processes_count_each_job_once(database: Database) -> None:
-    batch_id, _ = make(database, 150)
+    batch_id, _ = make(database, 90)
     deadline = time.monotonic() + 240
     rng = random.Random(7)
     while row(database, batch_id).finished_at is None:
@@ -217,16 +217,16 @@ def test_killed_processes_count_each_job_once(database: Database) -> None:
             with process:
                 assert process.stdout is not None
                 process.stdout.readline()
-                time.sleep(rng.uniform(0, 0.15))
+                time.sleep(rng.uniform(0, 0.6))
                 process.kill()
         with database.session_scope() as session:
             session.execute(text("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE lease_until IS NOT NULL"))
             jobs.WORK.expire_leases(session, 1000)
             counted = session.execute(text(COUNTS), {"id": batch_id}).one()
         assert counts_of(counted) == rows_of(counted)
-        if counted.completed + counted.failed + counted.canceled > 120:
+        if counted.completed + counted.failed + counted.canceled > 70:
             finish(database, batch_id)
-    check(database, batch_id, 150)
+    check(database, batch_id, 90)
 
 
 def finish(database: Database, batch_id: uuid.UUID) -> None:
