@@ -7,8 +7,9 @@ from typing import Final
 MOST: Final = 60
 """Seconds that an answer is held at most; who prefers more is not waited for."""
 
-# Preferences are separated by commas, their parameters by semicolons; neither separates inside of quotes.
-_PREFERENCE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
+# Preferences are separated by commas, their parameters by semicolons; neither separates inside of quotes, which end
+# with the header at the latest.
+_PREFERENCE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+', re.DOTALL)
 _WAIT: Final = re.compile(r'\s*wait\s*=\s*(?:(\d{1,4})|"(\d{1,4})")\s*(?:;.*)?', re.IGNORECASE | re.ASCII | re.DOTALL)
 
 

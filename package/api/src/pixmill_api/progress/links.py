@@ -51,7 +51,7 @@ class StreamLinks:
 
 def _name(resource: str) -> str:
     """``jobs/<id>``: the same however the API is reached."""
-    return "/".join(resource.rsplit("/", 2)[1:])
+    return "/".join(resource.rsplit("/", 2)[-2:])
 
 
 def _sign(secret: bytes, name: str, expires: str) -> str:
