@@ -19,9 +19,9 @@ from pixmill_shared.repositories.upload_sessions import UploadSessionRow
 
 log = get_logger(__name__)
 
-LASTS: Final = 12.0
+LASTS: Final = 8.0
 """Seconds that a lock lasts after it was renewed: so long an upload waits whose process was killed."""
-RENEWED: Final = 3.0
+RENEWED: Final = 2.0
 """Seconds between renewals, of a request that gets bytes or writes them. One that is left waiting for bytes loses its
 lock to the next request: most often that is the same client, whose connection broke without a word."""
 
