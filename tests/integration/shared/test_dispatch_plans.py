@@ -111,7 +111,7 @@ def test_submission_finds_its_owners_last_turn_without_reading_the_lane(database
     )
     literals = [repr(value) for value in values]
     literals.insert(5, "NULL")  # api_key_id
-    literals += ["NULL", "NULL", "'project:p3'"]
+    literals += ["NULL", "NULL", "'project:p3'", "NULL", "NULL"]
     with database.session_scope() as session:
         sql = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {jobs._INSERT._name}({', '.join(literals)})"
         (found,) = session.scalar(text(sql)) or [{}]

@@ -55,16 +55,7 @@ class WorkTable:
         self.table = table
         self._take = taking.take_within_window(table, stage)
         self._take_now = taking.take_now(table, stage, size)
-        self._ripen = _ready_again(
-            table,
-            owner,
-            "run_at = NULL, turn = greatest(w.turn, again.turn)",
-            f"""
-            SELECT w.id, w.queue, w.priority, w.turn, {owner} AS owner FROM {table} w
-            WHERE w.status = 'queued' AND w.run_at <= statement_timestamp()
-            ORDER BY w.run_at LIMIT {_MOST} FOR NO KEY UPDATE SKIP LOCKED
-            """,
-        )
+        self._ripen = _ripen(table, owner)
         self._lift = _lift(table, owner)
         self._forget_lost = _forget_lost(table)
         self._shorten = Prepared(
@@ -181,6 +172,19 @@ class WorkTable:
     def hold(self, session: Session, row_id: uuid.UUID, fence: int, seconds: float) -> None:
         """A row that cannot be given up is left alone for ``seconds``."""
         self._hold.run(session, row_id, fence, seconds)
+
+
+def _ripen(table: str, owner: str) -> Prepared:
+    return _ready_again(
+        table,
+        owner,
+        "run_at = NULL, turn = greatest(w.turn, again.turn)",
+        f"""
+        SELECT w.id, w.queue, w.priority, w.turn, {owner} AS owner FROM {table} w
+        WHERE w.status = 'queued' AND w.run_at <= statement_timestamp()
+        ORDER BY w.run_at LIMIT {_MOST} FOR NO KEY UPDATE SKIP LOCKED
+        """,
+    )
 
 
 def _lift(table: str, owner: str) -> Prepared:
