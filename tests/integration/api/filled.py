@@ -1,10 +1,12 @@
 """Jobs and batches that are done, as rows and objects, without a worker."""
 
+import contextlib
 import hashlib
 import os
 import uuid
 from typing import Any
 
+import psycopg2
 from tests.integration.api.running import Api
 
 from pixmill_shared.domain.ids import new_id
@@ -12,36 +14,43 @@ from pixmill_shared.domain.ids import new_id
 DONE = "completed"
 
 
-def rendition(api: Api, data: bytes, extension: str = "png") -> tuple[str, str]:
-    """The row's id and the object's key."""
+def job(api: Api, outputs: dict[str, bytes], *, batch_id: str | None = None, status: str = DONE, **more: Any) -> str:
+    """``outputs`` by name. ``more``: ``project``."""
+    return jobs(api, 1, outputs, batch_id=batch_id, status=status, **more)[0]
+
+
+def jobs(api: Api, count: int, outputs: dict[str, bytes], **more: Any) -> list[str]:
+    """So many that are alike, in one transaction."""
+    made = [str(new_id()) for _ in range(count)]
+    connection = psycopg2.connect(api.database_url.replace("+psycopg2", ""))
+    with contextlib.closing(connection), connection, connection.cursor() as cursor:
+        for job_id in made:
+            cursor.execute(
+                "INSERT INTO jobs (id, project, queue, kind, status, source, recipe, batch_id, finished_at)"
+                " VALUES (%s, %s, 'imaging', 'process', %s, '{}', '{}', %s, now())",
+                (job_id, more.get("project", "default"), more.get("status", DONE), more.get("batch_id")),
+            )
+            for position, (name, data) in enumerate(outputs.items()):
+                cursor.execute(
+                    "INSERT INTO outputs (job_id, name, position, rendition_id, cached) VALUES (%s, %s, %s, %s, false)",
+                    (job_id, name, position, _rendition(api, cursor, data)),
+                )
+    return made
+
+
+def _rendition(api: Api, cursor: Any, data: bytes) -> str:
+    """The row's id."""
     made, address = str(new_id()), hashlib.sha256(os.urandom(16)).hexdigest()
-    key = f"renditions/{address[:2]}/{address}/{made}.{extension}"
+    key = f"renditions/{address[:2]}/{address}/{made}.png"
     path = api.storage / key
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
-    api.query(
+    cursor.execute(
         "INSERT INTO renditions (id, key, storage_key, source_sha256, recipe_hash, engine, format, media_type, width,"
-        " height, bytes, sha256) VALUES (%s, %s, %s, '', '', '', %s, 'image/png', 1, 1, %s, %s)",
-        *(made, address, key, extension, len(data), hashlib.sha256(data).hexdigest()),
+        " height, bytes, sha256) VALUES (%s, %s, %s, '', '', '', 'png', 'image/png', 1, 1, %s, %s)",
+        (made, address, key, len(data), hashlib.sha256(data).hexdigest()),
     )
-    return made, key
-
-
-def job(api: Api, outputs: dict[str, bytes], *, batch_id: str | None = None, status: str = DONE, **more: Any) -> str:
-    """``outputs`` by name. ``more``: ``project``."""
-    job_id = str(new_id())
-    api.query(
-        "INSERT INTO jobs (id, project, queue, kind, status, source, recipe, batch_id, finished_at)"
-        " VALUES (%s, %s, 'imaging', 'process', %s, '{}', '{}', %s, now())",
-        *(job_id, more.get("project", "default"), status, batch_id),
-    )
-    for position, (name, data) in enumerate(outputs.items()):
-        made, _ = rendition(api, data)
-        api.query(
-            "INSERT INTO outputs (job_id, name, position, rendition_id, cached) VALUES (%s, %s, %s, %s, false)",
-            *(job_id, name, position, made),
-        )
-    return job_id
+    return made
 
 
 def batch(api: Api, total: int, *, finished: bool = True, project: str = "default") -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.integration.api.filled import any_id, batch, drop_object, job, noise
+from tests.integration.api.filled import any_id, batch, drop_object, job, jobs, noise
 from tests.integration.api.running import Api, wait_until
 
 
@@ -58,7 +58,7 @@ def test_archive_of_a_batch_has_its_completed_jobs_in_directories(api: Api) -> N
 
 def test_large_batch_is_read_in_pages_and_complete(api: Api) -> None:
     batch_id = batch(api, 260)
-    ids = [job(api, {"a": b"a", "b": b"bb"}, batch_id=batch_id) for _ in range(260)]
+    ids = jobs(api, 260, {"a": b"a", "b": b"bb"}, batch_id=batch_id)
     found = files_in(api.client.get(f"/api/v1/batches/{batch_id}/outputs.zip").content)
     assert set(found) == {f"{each}/{name}.png" for each in ids for name in "ab"}
 
@@ -175,8 +175,7 @@ def slow_reader(api: Api, path: str) -> socket.socket:
 def test_memory_stays_flat_however_large_the_archive_is(api: Api) -> None:
     batch_id, size = batch(api, 40), 5_000_000
     data = noise(size)
-    for _ in range(40):
-        job(api, {"web": data}, batch_id=batch_id)
+    jobs(api, 40, {"web": data}, batch_id=batch_id)
     path = f"/api/v1/batches/{batch_id}/outputs.zip"
     small = job(api, {"web": data})
     api.client.get(f"/api/v1/jobs/{small}/outputs.zip")

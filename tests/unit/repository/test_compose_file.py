@@ -19,6 +19,7 @@ from pixmill_api.settings.streams import StreamSettings
 from pixmill_imaging.settings import ImagingSettings
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
+from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.base import RuntimeSettings, Settings
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
@@ -50,6 +51,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
         *(LimitSettings, RedisSettings, RotationSettings, UploadSettings, BatchSettings, InlineSettings),
         CorsSettings,
+        ArchiveSettings,
         StreamSettings,
         *(DestinationSettings, SourceSettings),
         *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
@@ -77,7 +79,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         DeliverySettings,
         "PIXMILL_NOTIFIER_CONCURRENCY",
     ),
-    "worker": (*_CLAIMING, StorageSettings, MaintenanceSettings, "PIXMILL_WORKER_CONCURRENCY"),
+    "worker": (*_CLAIMING, StorageSettings, MaintenanceSettings, ArchiveSettings, "PIXMILL_WORKER_CONCURRENCY"),
     "beat": _CELERY,
     "flower": (RuntimeSettings, BrokerSettings, TaskLimitSettings, FlowerSettings),
 }

@@ -13,7 +13,7 @@ from kombu.exceptions import EncodeError
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.codes import EXPLANATIONS, ErrorCode
 from pixmill_shared.contract.events import EventType
-from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
+from pixmill_shared.contract.payloads import ArchivePayload, DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, WORKER_QUEUES, Priority, QueueName
 from pixmill_shared.contract.tasks import ROUTES, TaskName
 from pixmill_shared.dispatcher.kinds import KINDS
@@ -30,6 +30,7 @@ EXPECTED = {
     TaskName.SEND_REPORT: QueueName.NOTIFIER_ALERTS,
     TaskName.EXPIRE_UPLOADS: QueueName.API,
     TaskName.EXPIRE_KEYS: QueueName.API,
+    TaskName.BUILD_ZIP: QueueName.API,
     TaskName.CLEAN_UP: QueueName.MAINTENANCE,
     TaskName.RECORD_HEARTBEAT: QueueName.DEFAULT,
 }
@@ -38,6 +39,7 @@ PAYLOADS: dict[TaskName, Any] = {
     TaskName.RENDER_JOB: JobPayload,
     TaskName.DELIVER_WEBHOOK: DeliveryPayload,
     TaskName.SEND_MESSAGE: MessagePayload,
+    TaskName.BUILD_ZIP: ArchivePayload,
 }
 
 

@@ -24,6 +24,7 @@ from pixmill_api.settings.inline import InlineSettings
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
 from pixmill_shared.runtime import start_runtime
+from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.base import Settings, check_together
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
@@ -56,6 +57,7 @@ USED: Final[tuple[type[Settings], ...]] = (
     DatabaseSettings,
     BrokerSettings,
     StorageSettings,
+    ArchiveSettings,
     SecretSettings,
     RotationSettings,
     EgressSettings,

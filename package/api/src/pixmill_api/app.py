@@ -44,6 +44,7 @@ from pixmill_api.settings.inline import InlineSettings
 from pixmill_api.tus_protocol import TusProtocol
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
+from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.process import ListenSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
@@ -66,6 +67,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         batches=BatchSettings.load(),
         egress_allow=egress.allow_list(),
         rotation_grace=RotationSettings.load().grace,
+        archives=ArchiveSettings.load(),
         readiness=Readiness(health.checks_of(runtime, inline)),
         backlog=Backlog(settings.max_backlog),
         keys=KnownKeys(in_database(runtime), limits.key_cache_ttl),

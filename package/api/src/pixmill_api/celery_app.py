@@ -3,6 +3,7 @@
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
+from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.storage import StorageSettings
 
@@ -16,4 +17,4 @@ def _check_storage() -> None:
 
 
 consume_by_default(QueueName.API)
-check_at_start(_check_storage, MaintenanceSettings.load)
+check_at_start(_check_storage, MaintenanceSettings.load, ArchiveSettings.load)

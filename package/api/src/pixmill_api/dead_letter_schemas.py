@@ -24,7 +24,9 @@ class DeadLetterDocument(BaseModel):
     dead_letter_id: uuid.UUID
     task: str
     kind: Kind | None = Field(description="what a replay makes; null: it tells of no row, and cannot be replayed")
-    payload: dict[str, Any] = Field(description="`job_id`, `delivery_id` or `task_request_id`; else what came, cut after 2,000 bytes")
+    payload: dict[str, Any] = Field(
+        description="`job_id`, `delivery_id` or `task_request_id`; else what came, cut after 2,000 bytes"
+    )
     error: DeadLetterError
     attempts: int
     traceback: str | None = Field(

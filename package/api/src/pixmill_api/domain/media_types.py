@@ -3,6 +3,7 @@
 from typing import Final
 
 UNKNOWN: Final = "application/octet-stream"
+ZIP: Final = "application/zip"
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
 

@@ -6,24 +6,27 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from pixmill_api.auth import Caller, Context, Reading, Shared
+from pixmill_api.archive_schemas import ArchiveDocument
+from pixmill_api.auth import Caller, Context, Reading, Shared, Writing
 from pixmill_api.domain.ids import parse_id
+from pixmill_api.domain.media_types import ZIP
 from pixmill_api.domain.ranges import matches_etag
 from pixmill_api.errors import NotFound
-from pixmill_api.openapi import BINARY, Responses, problems_of
+from pixmill_api.idempotency import once_per_key
+from pixmill_api.openapi import BINARY, KEYED, Responses, problems_of, success
 from pixmill_api.routes import BASE
-from pixmill_api.service import archives
+from pixmill_api.routes.submitting import RETRY_AFTER, accepted, request_id_of
+from pixmill_api.service import archives, built_archives
 from pixmill_api.service.archives import Stream
 
 router = APIRouter(prefix=BASE, tags=["archives"])
 
-_ZIP: Final = "application/zip"
 _ARCHIVE: Final[Responses] = {
     200: {
         "description": "The archive, which breaks off if a file cannot be read",
-        "content": {_ZIP: {"schema": BINARY}},
+        "content": {ZIP: {"schema": BINARY}},
     },
     304: {"description": "The client has it"},
 }
@@ -51,6 +54,38 @@ async def get_batch_outputs(request: Request, batch_id: str, context: Shared, ca
     return await _answer(request, archives.stream_batch, context, caller, batch_id)
 
 
+@router.post(
+    "/batches/{batch_id}/archive",
+    status_code=202,
+    summary="Build an archive of a batch",
+    responses={**success(202, ArchiveDocument), **problems_of(400, 404, 409, 422, 503)},
+    openapi_extra=KEYED,
+)
+async def build_archive(request: Request, batch_id: str, context: Shared, caller: Writing) -> Response:
+    """Once, by a worker, to be fetched as often as wanted: for a batch that is large, or fetched by many. The same
+    contents have one archive: if it is there or being built, that is the answer. 409 while jobs are under way.
+    """
+    once, found, request_id = once_per_key(request, context, caller), _id(batch_id), request_id_of(request)
+    return await accepted(
+        once,
+        None,
+        lambda session: built_archives.ask_for_archive(context, session, caller, found, request_id=request_id),
+    )
+
+
+@router.get(
+    "/batches/{batch_id}/archive",
+    summary="Look at the archive of a batch",
+    responses={**success(200, ArchiveDocument), **success(202, ArchiveDocument), **problems_of(404, 503)},
+)
+async def get_archive(batch_id: str, context: Shared, caller: Reading) -> Response:
+    """The last one that was asked for: 200 when it is there or has failed, 202 while it is being built."""
+    document = await run_in_threadpool(built_archives.find_archive, context, caller, _id(batch_id))
+    if document["state"] in built_archives.BUILDING:
+        return JSONResponse(document, 202, {"Retry-After": RETRY_AFTER})
+    return JSONResponse(document, headers={"Cache-Control": "private, no-cache"})
+
+
 async def _answer(
     request: Request,
     find: Callable[[Context, Caller, uuid.UUID], Stream],
@@ -58,10 +93,7 @@ async def _answer(
     caller: Caller,
     text: str,
 ) -> Response:
-    found = parse_id(text)
-    if found is None:
-        raise NotFound("There is no such thing.")
-    stream = await run_in_threadpool(find, context, caller, found)
+    stream = await run_in_threadpool(find, context, caller, _id(text))
     headers = {
         "Content-Disposition": f'attachment; filename="{stream.filename}"',
         "Cache-Control": "private, no-cache",
@@ -72,6 +104,13 @@ async def _answer(
         if matches_etag(request.headers.get("if-none-match"), stream.etag.removeprefix("W/")):
             return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
-        return Response(headers=headers, media_type=_ZIP)
+        return Response(headers=headers, media_type=ZIP)
     blocks = await run_in_threadpool(archives.begun, stream)
-    return StreamingResponse(archives.sent(blocks, stream), headers=headers, media_type=_ZIP)
+    return StreamingResponse(archives.sent(blocks, stream), headers=headers, media_type=ZIP)
+
+
+def _id(text: str) -> uuid.UUID:
+    found = parse_id(text)
+    if found is None:
+        raise NotFound("There is no such job or batch.")
+    return found

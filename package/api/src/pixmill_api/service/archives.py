@@ -48,7 +48,7 @@ def stream_batch(context: Context, caller: Caller, batch_id: uuid.UUID) -> Strea
         batch = found_batch(session, caller, batch_id)
         contents = archive_entries.contents_of_batch(session, batch_id)
     if not contents.files:
-        raise _nothing_in(batch)
+        raise nothing_in(batch)
     etag = _etag(contents.digest) if batch.finished_at is not None else None
     named = named_of_batch(context.runtime.database, batch_id)
     return Stream(f"{batch_id}.zip", etag, zipped(named, context.runtime.store))
@@ -83,7 +83,8 @@ def found_batch(session: Session, caller: Caller, batch_id: uuid.UUID) -> Batch:
     return batch
 
 
-def _nothing_in(batch: Batch) -> Conflict | TooEarly:
+def nothing_in(batch: Batch) -> Conflict | TooEarly:
+    """Why there is no archive of it."""
     if batch.finished_at is not None:
         return Conflict("No job of the batch has completed.")
     return TooEarly("No job of the batch has completed yet.")

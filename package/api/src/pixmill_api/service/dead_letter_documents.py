@@ -14,7 +14,7 @@ from pixmill_api.errors import Conflict, NotFound, ScopeMissing
 from pixmill_api.service.delivery_documents import shown_delivery, utc
 from pixmill_api.service.job_documents import found_job, shown_job
 from pixmill_api.service.task_requests import task_document
-from pixmill_shared.contract.requests import requestable
+from pixmill_shared.contract.requests import BUILD_ARCHIVE, requestable
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.database.models import DeadLetter, Delivery, TaskRequest
 from pixmill_shared.errors import ReplayRefused
@@ -73,8 +73,8 @@ def replay_letter(
 
 
 def require_rights(caller: Caller, task: str) -> None:
-    """Raises ScopeMissing if the task is one that administrators start."""
-    if requestable(task) is not None and Scope.ADMIN not in caller.scopes:
+    """Raises ScopeMissing if the task is one that administrators start; archives are asked for by others too."""
+    if requestable(task) not in (None, BUILD_ARCHIVE) and Scope.ADMIN not in caller.scopes:
         raise ScopeMissing(Scope.ADMIN)
 
 

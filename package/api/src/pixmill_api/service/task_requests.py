@@ -1,5 +1,6 @@
 """Tasks that people start: a row each, and what became of it."""
 
+import datetime
 import uuid
 from typing import Any, Final
 
@@ -7,13 +8,16 @@ from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.ids import cursor_of
+from pixmill_api.domain.media_types import ZIP
 from pixmill_api.errors import InvalidRequest, NotFound
 from pixmill_api.reading import read_body
 from pixmill_api.service.delivery_documents import utc
+from pixmill_api.service.job_documents import url_expiry
 from pixmill_api.service.task_results import kept_result
 from pixmill_api.task_schemas import TaskCall, TaskState
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.contract.requests import Requestable, requestable
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import TaskRequest
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.repositories import audit, task_requests
@@ -118,7 +122,7 @@ def task_document(context: Context, row: TaskRequest) -> dict[str, Any]:
         "priority": Priority.of_rank(row.priority),
         "queue": row.queue,
         "args": row.payload,
-        "result": row.result,
+        "result": shown_result(context, row),
         "error": row.error if row.status == "failed" else None,
         "requested_by": row.requested_by,
         "attempts": row.attempts,
@@ -127,6 +131,19 @@ def task_document(context: Context, row: TaskRequest) -> dict[str, Any]:
         "finished_at": utc(row.finished_at),
         "urls": {"self": _url(context, str(row.id))},
     }
+
+
+def shown_result(context: Context, row: TaskRequest) -> dict[str, Any] | None:
+    """Of an archive: where it is, signed anew at each look, as long as it is there."""
+    if row.task != TaskName.BUILD_ZIP or row.result is None or row.finished_at is None:
+        return row.result
+    result = dict(row.result)
+    key, expires_at = result.pop("key", None), row.finished_at + context.archives.kept
+    filename = f"{row.payload.get('batch_id') or row.payload.get('job_id')}.zip"
+    there = key is not None and expires_at > datetime.datetime.now(datetime.UTC)
+    until = min(expires_at, url_expiry(context))
+    url = context.runtime.store.signed_url(key, until, ZIP, filename) if there else None
+    return {**result, "url": url, "expires_at": utc(expires_at)}
 
 
 def _of_result(context: Context, task_id: str, kept: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """The API's own Celery tasks; this module is its entry point in ``pixmill.tasks``."""
 
-from pixmill_api.tasks import keys, uploads
+from pixmill_api.tasks import archives, keys, uploads
 
-__all__ = ["keys", "uploads"]
+__all__ = ["archives", "keys", "uploads"]

@@ -25,3 +25,13 @@ class RequestPayload(TypedDict):
     """Of the dead letter of a task that somebody asked for: the id of its row, which has the arguments."""
 
     task_request_id: str
+
+
+class ArchivePayload(TypedDict, total=False):
+    """Of ``build_zip``: ids in their canonical text form, of a batch or a job; ``state``: the digest of the contents
+    that it was asked for with.
+    """
+
+    batch_id: str | None
+    job_id: str | None
+    state: str | None

@@ -3,11 +3,13 @@
 Every one of them takes any of its arguments as an option: a message carries none, the row has them.
 """
 
+import uuid
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
 
 from pixmill_shared.contract.queues import Priority, QueueName
 from pixmill_shared.contract.tasks import ROUTES, TaskName
@@ -20,6 +22,21 @@ class NoArguments(BaseModel):
     """Of a task that takes none."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ArchiveArguments(BaseModel):
+    """A batch or a job, of whichever project."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    batch_id: uuid.UUID | None = None
+    job_id: uuid.UUID | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.batch_id is None) == (self.job_id is None):
+            raise PydanticCustomError("one_of_two", "must have batch_id or job_id, one of the two")
+        return self
 
 
 @dataclass(frozen=True)
@@ -41,10 +58,16 @@ class Requestable:
         return QueueName.DEFAULT_HIGH if own == QueueName.DEFAULT and priority == Priority.HIGH else own
 
 
+BUILD_ARCHIVE: Final = Requestable(
+    TaskName.BUILD_ZIP, "Build an archive of the outputs of a batch or of a job", ArchiveArguments
+)
+
 REQUESTABLE: Final = (
     Requestable(TaskName.CLEAN_UP, "Delete objects that no row names, and answers that are kept no longer"),
     Requestable(TaskName.EXPIRE_UPLOADS, "Delete uploads that no job used in time"),
     Requestable(TaskName.EXPIRE_KEYS, "Mark API keys that have expired as revoked"),
+    Requestable(TaskName.EXPIRE_KEYS, "Revoke API keys whose time is over"),
+    BUILD_ARCHIVE,
     Requestable(TaskName.EVALUATE_ALERTS, "Measure all alerts, and tell of what changed"),
     Requestable(TaskName.SEND_REPORT, "Send the daily report, unless it was sent today"),
     Requestable(TaskName.RECORD_HEARTBEAT, "Show that the chain from row to worker is alive"),

@@ -15,6 +15,7 @@ class TaskName(StrEnum):
     SEND_REPORT = "pixmill_notifier.tasks.reports.send_daily"
     EXPIRE_UPLOADS = "pixmill_api.tasks.uploads.expire_unfinished"
     EXPIRE_KEYS = "pixmill_api.tasks.keys.expire"
+    BUILD_ZIP = "pixmill_api.tasks.archives.build_zip"
     CLEAN_UP = "pixmill_shared.tasks.maintenance.cleanup_old_data"
     RECORD_HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
 

@@ -12,6 +12,7 @@ PREFIXES: Final = (
     "parts",
     "incoming",
     "probes",
+    "archives",
     *(f"renditions/{part:02x}" for part in range(256)),
 )
 
@@ -20,6 +21,7 @@ _SOURCE: Final = re.compile(rf"sources/{_ID}/\d+")
 _UPLOAD: Final = re.compile(rf"uploads/({_ID})(?:\.{_ID})?")
 _PART: Final = re.compile(rf"parts/({_ID})/{_ID}")
 _INCOMING: Final = re.compile(rf"incoming/({_ID})")
+_ARCHIVE: Final = re.compile(rf"archives/({_ID})/{_ID}\.zip")
 _PROBE: Final = re.compile(rf"probes/{_ID}")
 _RENDITION: Final = re.compile(rf"renditions/([0-9a-f]{{2}})/(\1[0-9a-f]*)/{_ID}\.\w+")
 
@@ -53,6 +55,11 @@ def rendition_name(key: str, rendition_id: uuid.UUID, extension: str) -> str:
     return f"renditions/{key[:2]}/{key}/{rendition_id}.{extension}"
 
 
+def archive_name(task_id: uuid.UUID, archive_id: uuid.UUID) -> str:
+    """Of what a task built; one that runs again builds another one."""
+    return f"archives/{task_id}/{archive_id}.zip"
+
+
 def probe_name(probe_id: uuid.UUID) -> str:
     """Of an object that is written to see whether, and when; no row ever names one."""
     return f"probes/{probe_id}"
@@ -64,6 +71,12 @@ def is_source(name: str) -> bool:
 
 def is_probe(name: str) -> bool:
     return _PROBE.fullmatch(name) is not None
+
+
+def builder_of(name: str) -> uuid.UUID | None:
+    """The id of the task in the name of an archive."""
+    found = _ARCHIVE.fullmatch(name)
+    return uuid.UUID(found[1]) if found else None
 
 
 def upload_of(name: str) -> uuid.UUID | None:

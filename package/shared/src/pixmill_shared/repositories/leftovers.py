@@ -9,8 +9,8 @@ from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, cast, delete, exi
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session, aliased
 
-from pixmill_shared.database.models import Job, JobUpload, Preset, Rendition, Upload, UploadSession
-from pixmill_shared.domain.objects import is_source, rendition_key_of, session_of, upload_of
+from pixmill_shared.database.models import Job, JobUpload, Preset, Rendition, TaskRequest, Upload, UploadSession
+from pixmill_shared.domain.objects import builder_of, is_source, rendition_key_of, session_of, upload_of
 
 _MARKED: Final = "$.outputs[*].operations[*].image.upload_id ? (@ == $id)"
 _deletion = aliased(Preset)
@@ -48,6 +48,9 @@ def named(session: Session, keys: Collection[str]) -> set[str]:
         found |= set(session.scalars(select(Upload.key).where(Upload.id == any_(literal(ids, ARRAY(Uuid()))))))
     if addresses := {address for key in keys if (address := rendition_key_of(key))}:
         found |= set(session.scalars(select(Rendition.storage_key).where(_among(Rendition.key, sorted(addresses)))))
+    if tasks := [task_id for key in keys if (task_id := builder_of(key))]:
+        archive = TaskRequest.result["key"].astext
+        found |= set(session.scalars(select(archive).where(TaskRequest.id == any_(literal(tasks, ARRAY(Uuid()))))))
     return found & set(keys)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.contract.requests import Requestable
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import TaskRequest
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
@@ -97,6 +98,39 @@ _PUT_OFF = Prepared(
 )
 
 
+# Under the lock of a batch: two at once would both find none.
+_LOCK_BATCH = Prepared(
+    "SELECT pg_advisory_xact_lock(hashtext('pixmill archive'), hashtext($1))",
+    "text",
+)
+
+_FIND_ARCHIVE = Prepared(
+    f"""
+    SELECT id FROM task_requests w
+    WHERE payload ->> 'batch_id' = $1 AND (payload ->> 'batch_id') IS NOT NULL AND project = $2
+      AND task = '{TaskName.BUILD_ZIP}' AND ($3 IS NULL OR payload ->> 'state' = $3)
+      AND NOT ($4 IS NOT NULL AND (
+        status = 'failed' OR status = 'completed' AND (
+          result ->> 'key' IS NULL OR finished_at < clock_timestamp() - make_interval(secs => $4))))
+    ORDER BY id DESC LIMIT 1
+    """,
+    *("text", "text", "text", "double precision"),
+)
+
+# The object goes after the commit: until then somebody may be told its address.
+_EXPIRE_ARCHIVES = Prepared(
+    """
+    WITH old AS MATERIALIZED (
+      SELECT id, result ->> 'key' AS key FROM task_requests
+      WHERE (result ->> 'key') IS NOT NULL AND finished_at < clock_timestamp() - make_interval(secs => $1)
+      ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE task_requests w SET result = w.result - 'key' FROM old WHERE w.id = old.id RETURNING old.key
+    """,
+    *("double precision", "bigint"),
+)
+
+
 def insert(
     session: Session,
     what: Requestable,
@@ -146,6 +180,32 @@ def fail(session: Session, row_id: uuid.UUID, fence: int, error: dict[str, Any])
 def put_off(session: Session, row_id: uuid.UUID, seconds: float) -> None:
     """Its message came when it could not be done, and it was not claimed: it waits as a row."""
     _PUT_OFF.run(session, row_id, seconds)
+
+
+def lock_batch(session: Session, batch_id: uuid.UUID) -> None:
+    """Until the transaction ends nobody else asks for an archive of the batch."""
+    _LOCK_BATCH.run(session, str(batch_id))
+
+
+def find_archive(
+    session: Session,
+    batch_id: uuid.UUID,
+    project: str,
+    *,
+    state: str | None = None,
+    usable_for: float | None = None,
+) -> TaskRequest | None:
+    """The last request for an archive of the batch; of that ``state`` of its contents, if given.
+
+    ``usable_for``: the seconds that archives are kept: only what is being built, or is there still.
+    """
+    rows = _FIND_ARCHIVE.run(session, str(batch_id), project, state, usable_for)
+    return session.get_one(TaskRequest, rows[0]["id"]) if rows else None
+
+
+def expire_archives(session: Session, older_than: float, limit: int) -> list[str]:
+    """Forget the objects of archives that were built more than ``older_than`` seconds ago, and return their names."""
+    return [row["key"] for row in _EXPIRE_ARCHIVES.run(session, older_than, limit)]
 
 
 def find(session: Session, row_id: uuid.UUID) -> TaskRequest | None:

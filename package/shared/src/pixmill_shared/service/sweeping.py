@@ -15,6 +15,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.objects import (
     PREFIXES,
+    builder_of,
     is_probe,
     is_source,
     probe_name,
@@ -115,7 +116,8 @@ def _pages(found: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
 
 def _is_ours(name: str) -> bool:
     """Anything else in the storage is somebody else's."""
-    return is_source(name) or is_probe(name) or session_of(name) is not None or rendition_key_of(name) is not None
+    of_rows = (session_of(name), rendition_key_of(name), builder_of(name))
+    return is_source(name) or is_probe(name) or any(found is not None for found in of_rows)
 
 
 def _unnamed(database: Database, objects: dict[str, ObjectInfo]) -> list[ObjectInfo]:

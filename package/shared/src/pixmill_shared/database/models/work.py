@@ -162,6 +162,16 @@ class TaskRequest(WorkColumns, Base):
     requested_by: Mapped[str]
     request_id: Mapped[str | None]
 
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index, ...]:
+        # The archives of a batch, and those whose objects are there still.
+        asked = text("(payload ->> 'batch_id') IS NOT NULL")
+        batch = Index("ix_task_requests_batch", text("(payload ->> 'batch_id')"), "id", postgresql_where=asked)
+        there = text("(result ->> 'key') IS NOT NULL")
+        archives = Index("ix_task_requests_archives", "finished_at", postgresql_where=there)
+        return (*super().__table_args__, batch, archives)
+
 
 class DispatchMark(Base):
     """How far the dispatcher was in a lane after a pass. Written once; the last one counts, old ones are deleted."""

@@ -204,3 +204,15 @@ def _task_requests() -> None:
         postgresql_where=sa.text("lease_until IS NOT NULL"),
     )
     op.create_index("ix_task_requests_project", "task_requests", ["project", "id"])
+    op.create_index(
+        "ix_task_requests_batch",
+        "task_requests",
+        [sa.text("(payload ->> 'batch_id')"), "id"],
+        postgresql_where=sa.text("(payload ->> 'batch_id') IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_task_requests_archives",
+        "task_requests",
+        ["finished_at"],
+        postgresql_where=sa.text("(result ->> 'key') IS NOT NULL"),
+    )
