@@ -92,16 +92,19 @@ async def caller_of(connection: HTTPConnection, scope: Scope) -> Caller:
     """
     context: Context = connection.app.state.context
     if not context.settings.keys_required:
+        connection.state.caller = ANYONE
         return ANYONE
     kind, token = get_authorization_scheme_param(connection.headers.get("Authorization"))
     if kind.lower() != "bearer":
         raise NotAuthenticated
     key = await context.keys.find(token)
+    # For the log, also of what is refused from here on.
+    connection.state.caller = caller = _caller(key, context.limits)
     answer_headers: dict[str, str] = getattr(connection.state, "answer_headers", {})
     await context.rates.admit(key.id, key.rate_limit, answer_headers)
     if scope not in key.scopes and Scope.ADMIN not in key.scopes:
         raise ScopeMissing(scope)
-    return _caller(key, context.limits)
+    return caller
 
 
 def _caller(key: CheckedKey, limits: LimitSettings) -> Caller:

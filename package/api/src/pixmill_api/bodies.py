@@ -1,15 +1,17 @@
 """Reading request bodies: bounded while they come in, whatever Content-Length says."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 
 from pixmill_api.domain.documents import read_document
 from pixmill_api.domain.media_types import JSON, essence
 from pixmill_api.errors import BodyStalled, BodyTooLarge, MalformedBody, MediaTypeRefused
+
+Read = TypeVar("Read")
 
 
 async def limited(request: Request, limit: int, idle: float | None = None) -> AsyncGenerator[bytes, None]:
@@ -35,23 +37,40 @@ async def _timed(stream: AsyncIterator[bytes], idle: float | None) -> AsyncItera
             async with asyncio.timeout(idle):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise BodyStalled(idle or 0) from None
+            raise BodyStalled(f"No byte of the body came for {idle:g} s.") from None
         if chunk is None:
             return
         yield chunk
 
 
 async def read_json(request: Request, limit: int) -> Any:
-    """Raises MediaTypeRefused, BodyTooLarge or MalformedBody."""
+    """Raises MediaTypeRefused, BodyTooLarge or MalformedBody, and BodyStalled if the whole of it takes longer than
+    PIXMILL_REQUEST_TIMEOUT.
+    """
     content_type = request.headers.get("content-type")
     if essence(content_type) != JSON:
         raise MediaTypeRefused(f"Send JSON with Content-Type: {JSON}.")
-    async with aclosing(limited(request, limit)) as chunks:
-        body = b"".join([chunk async for chunk in chunks])
+    body = await in_time(request, _whole(request, limit))
     try:
         return read_document(body)
     except ValueError as error:
         raise MalformedBody(str(error)) from None
+
+
+async def _whole(request: Request, limit: int) -> bytes:
+    async with aclosing(limited(request, limit)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def in_time(request: Request, reading: Awaitable[Read]) -> Read:
+    """What ``reading`` a small body gives. Raises BodyStalled after PIXMILL_REQUEST_TIMEOUT: a body that drips never
+    trips a limit for a single read."""
+    seconds: float = request.app.state.context.settings.request_timeout
+    try:
+        async with asyncio.timeout(seconds):
+            return await reading
+    except TimeoutError:
+        raise BodyStalled(f"The body was not there after {seconds:g} s.") from None
 
 
 async def read_optional_json(request: Request, limit: int) -> Any:

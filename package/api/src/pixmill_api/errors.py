@@ -7,7 +7,7 @@ RequestError
  |- UploadRefused        the bytes are not those that were announced
  |- ChecksumRefused      the body is not what its checksum says
  |- BodyTooLarge         more bytes than the limit
- |- BodyStalled          no more bytes come
+ |- BodyStalled          no more bytes come, or too few
  |- MediaTypeRefused     a content type that the call does not take
  |- NotAuthenticated     no key, or one that does not exist
  |- ScopeMissing         the key may not do that
@@ -66,8 +66,7 @@ class ChecksumRefused(RequestError):
 
 
 class BodyStalled(RequestError):
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"No byte of the body came for {seconds:g} s.")
+    pass
 
 
 class InvalidRequest(RequestError):

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixmill_api import metrics, problems
+from pixmill_api.auth import Caller
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.observability.logs import get_logger
 
@@ -19,6 +20,8 @@ log = get_logger(__name__)
 
 REQUEST_ID: Final = "X-Request-ID"
 _SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+CLIENT_GONE: Final = 499
+"""The status of what nobody waited for."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -44,18 +47,18 @@ class RequestContext:
         request_id = request_id_of(request.headers.get(REQUEST_ID))
         request.state.request_id = request_id
         request.state.answer_headers = {REQUEST_ID: request_id, "X-Content-Type-Options": "nosniff"}
-        answer = _Answer(send, request.state.answer_headers)
+        traffic = _Traffic(receive, send, request.state.answer_headers)
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, answer.send)
+                await self._app(scope, traffic.receive, traffic.send)
             except Exception:  # the boundary of the process: whatever a handler raises, the client gets a problem
                 log.exception("request failed", method=request.method, path=request.url.path)
-                if answer.status:
+                if traffic.status:
                     raise  # half an answer is out; the server breaks the connection
-                await problems.internal_error(request)(scope, receive, answer.send)
+                await problems.internal_error(request)(scope, traffic.receive, traffic.send)
             finally:
-                _record(request, answer.status or 499, time.perf_counter() - started)
+                _record(request, traffic, time.perf_counter() - started)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -79,13 +82,21 @@ class RequestContext:
                 log.info("socket closed", path=connection.url.path, ms=ms)
 
 
-class _Answer:
-    """Sends, adds ``headers``, to which whoever handles the request may add, and remembers the status."""
+class _Traffic:
+    """Of one request: adds ``headers`` to its answer, to which whoever handles it may add, counts bytes of bodies, and
+    remembers the status."""
 
-    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+    def __init__(self, receive: Receive, send: Send, headers: Mapping[str, str]) -> None:
+        self._receive = receive
         self._send = send
         self._headers = headers
         self.status = 0
+        self.bytes_in = self.bytes_out = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes_in += len(message.get("body", b""))
+        return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -94,15 +105,28 @@ class _Answer:
             for name, value in self._headers.items():
                 headers[name] = value
         await self._send(message)
+        self.bytes_out += len(message.get("body", b""))
 
 
-def _record(request: Request, status: int, seconds: float) -> None:
+def _record(request: Request, traffic: _Traffic, seconds: float) -> None:
     route: Any = request.scope.get("route")
     template = getattr(route, "path", None) or "unmatched"
     method = request.method if request.method in _METHODS else "other"
+    status = traffic.status or CLIENT_GONE
     metrics.REQUESTS.labels(method, template, str(status)).inc()
     metrics.SECONDS.labels(method, template).observe(seconds)
     if not template.startswith(("/health", "/metrics")):
-        # Without the query: it may hold a signature.
-        path = request.url.path
-        log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+        caller: Caller | None = getattr(request.state, "caller", None)
+        log.info(
+            "request",
+            method=method,
+            route=template,
+            # Without the query: it may hold a signature.
+            path=request.url.path,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            bytes_in=traffic.bytes_in,
+            bytes_out=traffic.bytes_out,
+            project=caller and caller.project,
+            key=caller and caller.name,
+        )

@@ -63,7 +63,7 @@ async def process(request: Request, context: Shared, caller: Writing) -> Respons
 async def _from_form(request: Request, content_type: str, context: Context, caller: Caller, once: Once) -> Response:
     limit = context.max_source_bytes + context.settings.max_body_bytes + ENVELOPE
     async with (
-        aclosing(limited(request, limit)) as chunks,
+        aclosing(limited(request, limit, context.uploads.idle_timeout)) as chunks,
         received_form(context, content_type, chunks, known=tuple(ProcessForm.model_fields)) as form,
     ):
         wanted, recipe = read_short(ProcessForm, _as_json(form.fields))

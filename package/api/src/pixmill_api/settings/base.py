@@ -25,6 +25,13 @@ class ApiSettings(Settings):
         validation_alias="PIXMILL_MAX_BODY_BYTES",
         description="bytes that a JSON body, or the text fields of a form, may have",
     )
+    request_timeout: float = Field(
+        default=30,
+        gt=0,
+        le=600,
+        validation_alias="PIXMILL_REQUEST_TIMEOUT",
+        description="seconds in which a JSON body must have come as a whole; then it is answered 408",
+    )
     max_outputs: int = Field(
         default=MAX_OUTPUTS,
         ge=1,
