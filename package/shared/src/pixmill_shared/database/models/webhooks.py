@@ -83,10 +83,12 @@ class Delivery(WorkColumns, Base):
     def __table_args__(cls) -> tuple[Index, ...]:
         repeats = Index("ix_deliveries_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL"))
         log = Index("ix_deliveries_endpoint", "endpoint_id", "id", postgresql_where=text("endpoint_id IS NOT NULL"))
+        # Lists that ask for a status.
+        of_status = Index("ix_deliveries_project_status", "project", "status", "id")
         # What waits for one receiver, to be held back together.
         ready = text("status = 'queued' AND run_at IS NULL")
         of_host = Index("ix_deliveries_host", "host", postgresql_where=ready)
-        return (*super().__table_args__, repeats, log, of_host)
+        return (*super().__table_args__, repeats, log, of_status, of_host)
 
 
 class DeliveryAttempt(Base):

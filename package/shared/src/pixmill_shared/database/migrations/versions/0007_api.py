@@ -64,6 +64,7 @@ def _jobs() -> None:
     op.create_foreign_key("jobs_batch_id_fkey", "jobs", "batches", ["batch_id"], ["id"], ondelete="CASCADE")
     op.create_index("ix_jobs_batch", "jobs", ["batch_id", "id"], postgresql_where=sa.text("batch_id IS NOT NULL"))
     op.create_index("ix_jobs_project_status", "jobs", ["project", "status", "id"])
+    op.create_index("ix_deliveries_project_status", "deliveries", ["project", "status", "id"])
     op.create_index(
         "ix_jobs_unfinished_of_key",
         "jobs",
