@@ -161,8 +161,6 @@ def _refused(request: Request, error: Any) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, errors.NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.BodyStalled):
-        headers["Connection"] = "close"
     if isinstance(error, errors.RangeRefused):
         headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.VersionRefused):
