@@ -181,6 +181,57 @@ def test_end_of_the_api_hands_back_what_is_not_finished(own_database: str, tmp_p
     until(lambda: not Path(f"/proc/{strike.pid}").exists(), "the end of the child")
 
 
+def test_work_that_takes_too_long_is_told_to_end_and_then_killed(own_database: str, tmp_path: Path) -> None:
+    armed = Armed(tmp_path / "failpoints")
+    limits = {"PIXMILL_TASK_SOFT_TIME_LIMIT": "5", "PIXMILL_TASK_TIME_LIMIT": "9", "PIXMILL_MAX_ATTEMPTS": "2"}
+    settings = {**ALWAYS, **limits, "PIXMILL_FAILPOINTS": str(armed.directory), "PIXMILL_INLINE_CONCURRENCY": "1"}
+    with running_api(own_database, tmp_path / "objects", **settings) as api:
+        armed.arm("body.opened", "pause", seconds=60)
+        heeds = ended(api, submit(api))
+        armed.clear()
+        armed.arm("body.opened", "sleep", keep=True)
+        hangs = ended(api, submit(api))
+        armed.clear_orders()
+        assert {heeds["error"]["code"], hangs["error"]["code"]} == {"time_limit"}
+        tried = dict(api.query("SELECT id::text, attempts FROM jobs"))
+        assert (tried[heeds["job_id"]], tried[hangs["job_id"]]) == (1, 2)
+        hung = {strike.pid for strike in armed.strikes() if strike.key == hangs["job_id"]}
+        assert len(hung) == 2
+        assert not any(Path(f"/proc/{pid}").exists() for pid in hung)
+        assert ended(api, submit(api))["status"] == "completed"
+
+
+def test_child_that_renders_has_no_key_to_lose_and_a_bound_to_its_memory(inline: Api, failpoints: Armed) -> None:
+    failpoints.clear()
+    failpoints.arm("body.opened", "pause", seconds=60)
+    held = submit(inline)
+    (strike,) = until(lambda: [s for s in failpoints.strikes() if s.key == held], "the job in work")
+    names = {each.partition("=")[0] for each in Path(f"/proc/{strike.pid}/environ").read_text().split("\0")}
+    limits = Path(f"/proc/{strike.pid}/limits").read_text()
+    strike.file.unlink()
+    assert "DATABASE_URL" in names
+    assert not names & {"PIXMILL_SECRET_KEY", "PIXMILL_WEBHOOK_SECRET"}
+    assert str(4_194_304 * 1024) in next(line for line in limits.splitlines() if line.startswith("Max address space"))
+    assert ended(inline, held)["status"] == "completed"
+
+
+def test_api_itself_never_loads_what_decodes(inline: Api) -> None:
+    assert ended(inline, submit(inline))["status"] == "completed"
+    maps = Path(f"/proc/{inline.process.pid}/maps").read_text()
+    assert "PIL/" not in maps
+    assert "libvips" not in maps
+
+
+def test_task_that_somebody_asks_for_runs_here_too(inline: Api) -> None:
+    unused = upload(inline, picture())
+    inline.query("UPDATE uploads SET completed_at = now() - interval '30 days' WHERE id = %s", unused)
+    asked = inline.client.post("/api/v1/tasks/expire_unfinished", json={})
+    assert asked.status_code == 202, asked.text
+    sql = "SELECT status FROM task_requests WHERE id = %s"
+    until(lambda: inline.query(sql, asked.json()["task_id"]) == [("completed",)], "the end of the task")
+    assert inline.query("SELECT 1 FROM uploads WHERE id = %s", unused) == []
+
+
 def test_without_the_extra_the_start_says_what_to_install(postgres_url: str, tmp_path: Path) -> None:
     """The packages are there, in a path without their metadata: nobody says what they do."""
     hidden = tmp_path / "hidden"

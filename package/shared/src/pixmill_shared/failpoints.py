@@ -108,7 +108,7 @@ def _allocate(order: dict[str, Any], _report: Path) -> None:
 
 def _sleep(order: dict[str, Any], _report: Path) -> None:
     # What tells a task that its time is over does not reach it: only a kill does.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGALRM})
     time.sleep(order.get("seconds", _FOR_EVER))
 
 
