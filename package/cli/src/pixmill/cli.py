@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "keys": "pixmill.commands.keys:keys",
     "workers": "pixmill.commands.workers:workers",
     "dead-letters": "pixmill.commands.dead_letters:dead_letters",
+    "tasks": "pixmill.commands.tasks:tasks",
 }
 
 

@@ -12,6 +12,7 @@ PixmillError (pixmill_shared)
  |- DatabaseUnreachableError    DATABASE_URL names no server that answers, or the login is wrong
  |- SchemaMissingError          the database has no tables yet
  |- NoSuchDeadLetterError       the id is none of a dead letter
+ |- TaskFailedError             a task failed, or did not end while the command waited
  |- NoSuchKeyError              neither an id nor the public start of an API key
  |- InvalidOptionError          an option of the command line has a value that cannot be
 """
@@ -71,6 +72,10 @@ class NoSuchDeadLetterError(PixmillError):
 
     def __init__(self, letter_id: str) -> None:
         super().__init__(f"there is no dead letter {letter_id}.")
+
+
+class TaskFailedError(PixmillError):
+    """The message says why."""
 
 
 class NoSuchKeyError(PixmillError):
