@@ -34,7 +34,11 @@ def test_job_that_has_not_ended_is_canceled_and_stays_so(api: Api, status: str) 
     job = first.json()
     assert (job["job_id"], job["status"], job["stage"], job["error"]) == (job_id, "canceled", None, None)
     assert job["finished_at"]
-    urls = {"self": f"{api.url}/api/v1/jobs/{job_id}", "events": f"{api.url}/api/v1/jobs/{job_id}/events", "cancel": None}
+    urls = {
+        "self": f"{api.url}/api/v1/jobs/{job_id}",
+        "events": f"{api.url}/api/v1/jobs/{job_id}/events",
+        "cancel": None,
+    }
     assert job["urls"] == urls
     again = api.client.post(url)
     assert (again.status_code, again.json()) == (200, job)

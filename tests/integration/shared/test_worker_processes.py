@@ -208,7 +208,7 @@ def test_each_process_says_that_it_is_well(running: dict[str, Running]) -> None:
         status, body = process.ask("/health/ready")
         assert status == 200
         checks = json.loads(body)["checks"]
-        assert checks == {"broker": "ok"} if process.name == "beat" else {"broker": "ok", "database": "ok"}
+        assert checks == {"broker": "ok", "database": "ok"}
 
 
 def test_heartbeat_of_beat_becomes_a_fresh_row_and_is_counted_in_the_parent(
@@ -362,7 +362,7 @@ def test_frozen_database_makes_processes_unready_within_a_bound(running: dict[st
     """All of Postgres: each connection has a process."""
     postgres = servers.stack.pids()["postgres"]
     pids = [postgres, *map(int, Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split())]
-    with_database = [process for process in running.values() if process.name != "beat"]
+    with_database = list(running.values())
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:

@@ -30,6 +30,7 @@ from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.scaling import ScalingSettings
+from pixmill_shared.settings.schedule import ScheduleSettings
 from pixmill_shared.settings.secrets import RotationSettings, SecretSettings, WebhookSecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.settings.work import ConcurrencySettings, ShutdownSettings, TaskLimitSettings, WorkSettings
@@ -53,7 +54,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         CorsSettings,
         ArchiveSettings,
         StreamSettings,
-        *(DestinationSettings, SourceSettings),
+        *(DestinationSettings, SourceSettings, ScheduleSettings),
         *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
     ),
     "dispatcher": _DISPATCHING,
@@ -80,7 +81,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         "PIXMILL_NOTIFIER_CONCURRENCY",
     ),
     "worker": (*_CLAIMING, StorageSettings, MaintenanceSettings, ArchiveSettings, "PIXMILL_WORKER_CONCURRENCY"),
-    "beat": _CELERY,
+    "beat": (*_CELERY, DatabaseSettings, ScheduleSettings),
     "flower": (RuntimeSettings, BrokerSettings, TaskLimitSettings, FlowerSettings),
 }
 PORTS = {

@@ -18,7 +18,7 @@ from pixmill_shared.contract.queues import RENDER_QUEUES, WORKER_QUEUES, Priorit
 from pixmill_shared.contract.tasks import ROUTES, TaskName
 from pixmill_shared.dispatcher.kinds import KINDS
 from pixmill_shared.domain.jobs import TERMINAL
-from pixmill_shared.plumbing.config import beat_schedule, task_modules
+from pixmill_shared.plumbing.config import task_modules
 from pixmill_shared.schedule import SCHEDULE
 
 EXPECTED = {
@@ -132,24 +132,12 @@ def test_only_json_goes_in_and_out() -> None:
         app.send_task(TaskName.RENDER_JOB.value, kwargs={"job_id": object()}, ignore_result=True, retry=False)
 
 
-def test_schedule_drops_a_tick_before_the_next_and_asks_for_no_result() -> None:
-    entries = beat_schedule()
-    assert {entry.task for entry in SCHEDULE} <= set(TaskName)
+def test_schedule_drops_a_tick_before_the_next_and_names_the_queue_of_the_task() -> None:
     for entry in SCHEDULE:
-        options = entries[entry.name]["options"]
-        assert options["expires"] < entry.every.total_seconds()
-        assert options["ignore_result"] is True
-        assert QueueName(options["queue"]) is EXPECTED[entry.task]
-
-
-def test_daily_entry_runs_once_a_day_at_its_hour_by_the_apps_timezone() -> None:
-    daily = [entry for entry in SCHEDULE if entry.at]
-    assert {entry.every for entry in daily} == {timedelta(days=1)}
-    for entry in daily:
-        ticks = beat_schedule()[entry.name]["schedule"]
-        assert ticks.hour == {entry.at.hour}
-        assert ticks.minute == {entry.at.minute}
-        assert ticks.day_of_week == set(range(7))
+        assert entry.task in set(TaskName)
+        assert entry.expires < entry.every
+        assert entry.queue is EXPECTED[entry.task]
+        assert entry.at is None or entry.every == timedelta(days=1)
 
 
 def test_reliability_settings_are_those_of_the_design() -> None:

@@ -32,6 +32,7 @@ from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
+from pixmill_shared.settings.schedule import ScheduleSettings
 from pixmill_shared.settings.secrets import RotationSettings, SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.storage import prepare_directory
@@ -56,6 +57,7 @@ USED: Final[tuple[type[Settings], ...]] = (
     LogSettings,
     DatabaseSettings,
     BrokerSettings,
+    ScheduleSettings,
     StorageSettings,
     ArchiveSettings,
     SecretSettings,

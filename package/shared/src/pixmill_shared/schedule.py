@@ -10,12 +10,14 @@ from pixmill_shared.contract.tasks import TaskName
 
 @dataclass(frozen=True)
 class Entry:
-    """``every`` is the interval; a tick that waited longer than ``expires`` is dropped: the next one does its work.
+    """``does`` is for people. ``every`` is the interval; a tick that waited for longer than ``expires`` is dropped: the
+    next one does its work.
 
     ``at``: once a day, at that hour and minute in the app's timezone (CELERY_TIMEZONE); ``every`` is a day then.
     """
 
     name: str
+    does: str
     task: TaskName
     every: timedelta
     expires: timedelta
@@ -26,9 +28,16 @@ class Entry:
 REPORT_AT: Final = time(7)
 
 SCHEDULE: Final = (
-    Entry("heartbeat", TaskName.RECORD_HEARTBEAT, every=timedelta(seconds=10), expires=timedelta(seconds=8)),
+    Entry(
+        "heartbeat",
+        "shows that beat, broker, worker and database work together",
+        TaskName.RECORD_HEARTBEAT,
+        every=timedelta(seconds=10),
+        expires=timedelta(seconds=8),
+    ),
     Entry(
         "expire-uploads",
+        "deletes uploads that no job used, unfinished ones, and archives whose time is over",
         TaskName.EXPIRE_UPLOADS,
         every=timedelta(hours=1),
         expires=timedelta(minutes=50),
@@ -36,6 +45,7 @@ SCHEDULE: Final = (
     ),
     Entry(
         "expire-keys",
+        "revokes API keys whose time is over",
         TaskName.EXPIRE_KEYS,
         every=timedelta(hours=1),
         expires=timedelta(minutes=50),
@@ -43,6 +53,7 @@ SCHEDULE: Final = (
     ),
     Entry(
         "cleanup-old-data",
+        "deletes what nobody needs any more",
         TaskName.CLEAN_UP,
         at=time(3),
         every=timedelta(days=1),
@@ -51,6 +62,7 @@ SCHEDULE: Final = (
     ),
     Entry(
         "evaluate-alerts",
+        "measures the rules of alerts, starts and ends them",
         TaskName.EVALUATE_ALERTS,
         every=timedelta(minutes=1),
         expires=timedelta(seconds=50),
@@ -58,6 +70,7 @@ SCHEDULE: Final = (
     ),
     Entry(
         "daily-report",
+        "sends the digest of the day before",
         TaskName.SEND_REPORT,
         at=REPORT_AT,
         every=timedelta(days=1),

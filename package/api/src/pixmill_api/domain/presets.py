@@ -41,7 +41,9 @@ def cursor_after(name: str) -> str:
 def parse_cursor(text: str) -> str | None:
     """The name that the page comes after; None if we never made it."""
     try:
-        name = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+        name = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode(
+            "ascii"
+        )
     except (ValueError, binascii.Error):
         return None
     return name if _NAME.fullmatch(name) and cursor_after(name) == text else None

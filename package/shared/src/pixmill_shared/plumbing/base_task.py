@@ -20,6 +20,7 @@ from pixmill_shared.domain.failures import storable
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.plumbing.stages import failure_of
+from pixmill_shared.plumbing.ticked import TICK_HEADER, NotNow, run_ticked
 from pixmill_shared.repositories import task_requests
 from pixmill_shared.runtime import Runtime, runtime
 from pixmill_shared.service.failures import record_task_failure
@@ -42,12 +43,18 @@ class RequestableTask(Task):  # type: ignore[type-arg]
         if self.request.get(REQUEST_HEADER):
             _run_requested(runtime(), self, uuid.UUID(self.request.id))
             return None
+        tick = self.request.get(TICK_HEADER)
+        if tick:
+            return run_ticked(runtime(), tick, str(self.request.id), lambda: bounded(self._run_alone(*args, **kwargs)))
+        return self._run_alone(*args, **kwargs)
+
+    def _run_alone(self, *args: Any, **kwargs: Any) -> Any:
         if not _is_maintenance(self.name):
             return self.run(*args, **kwargs)
         with _alone(runtime()) as alone:
             if not alone:
                 log.warning("other maintenance is under way, leaving this to the next tick")
-                return None
+                raise NotNow("other maintenance was under way")
             return self.run(*args, **kwargs)
 
 

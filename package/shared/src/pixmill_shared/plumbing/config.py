@@ -3,13 +3,11 @@
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from celery.schedules import crontab
 from kombu import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
 
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.contract.tasks import ROUTES
-from pixmill_shared.schedule import SCHEDULE
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.work import TaskLimitSettings
 
@@ -55,18 +53,6 @@ def redis_options(limits: TaskLimitSettings) -> dict[str, Any]:
         "connect_retries_timeout": SOCKET_TIMEOUT,
         # The order of -Q would starve the queues after the first.
         "queue_order_strategy": "round_robin",
-    }
-
-
-def beat_schedule() -> dict[str, dict[str, Any]]:
-    """As Celery wants it."""
-    return {
-        entry.name: {
-            "task": entry.task.value,
-            "schedule": crontab(hour=str(entry.at.hour), minute=str(entry.at.minute)) if entry.at else entry.every,
-            "options": {"expires": entry.expires.total_seconds(), "queue": entry.queue.value, "ignore_result": True},
-        }
-        for entry in SCHEDULE
     }
 
 
@@ -119,7 +105,6 @@ def celery_config() -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,
         "imports": task_modules(),
-        "beat_schedule": beat_schedule(),
-        "beat_scheduler": "pixmill_shared.plumbing.beat:PulseScheduler",
+        "beat_scheduler": "pixmill_shared.plumbing.beat:TickScheduler",
         "beat_max_loop_interval": 2,
     }

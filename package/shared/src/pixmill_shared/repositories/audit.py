@@ -31,6 +31,7 @@ class Action(StrEnum):
     PRESET_PUT = "preset.put"
     PRESET_DELETED = "preset.deleted"
     TASK_STARTED = "task.started"
+    SCHEDULE_CHANGED = "schedule.changed"
 
 
 def record(

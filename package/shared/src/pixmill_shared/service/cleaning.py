@@ -1,12 +1,15 @@
 """What the nightly clean-up does, in which order."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
+from sqlalchemy.orm import Session
+
 from pixmill_shared.database.engine import Database
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories import idempotency
+from pixmill_shared.repositories import beat_runs, idempotency
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.sweeping import sweep_objects
 from pixmill_shared.settings.maintenance import MaintenanceSettings
@@ -20,10 +23,12 @@ BATCH: Final = 1_000
 
 def clean_up(clients: Runtime) -> dict[str, Any]:
     """Rows first, since they need no storage. What was done, for who asked for it. Raises StorageUnavailable."""
-    expired = delete_expired_answers(clients.database)
+    expired = delete_in_batches(clients.database, idempotency.delete_expired)
     log.info("swept", what="idempotency records", deleted=expired)
+    ticks = delete_in_batches(clients.database, beat_runs.delete_old)
+    log.info("swept", what="ticks", deleted=ticks)
     swept = sweep_objects(clients.database, clients.store, older_than=objects_after())
-    return {"expired_answers": expired, "objects": asdict(swept)}
+    return {"expired_answers": expired, "ticks": ticks, "objects": asdict(swept)}
 
 
 def objects_after() -> timedelta:
@@ -32,12 +37,12 @@ def objects_after() -> timedelta:
     return max(MaintenanceSettings.load().objects_after, 4 * longest)
 
 
-def delete_expired_answers(database: Database, batch: int = BATCH) -> int:
-    """Of requests with an ``Idempotency-Key`` that may be repeated no longer; how many."""
+def delete_in_batches(database: Database, delete: Callable[[Session, int], int], batch: int = BATCH) -> int:
+    """All that ``delete`` finds, in transactions of ``batch`` rows; how many."""
     deleted = 0
     while True:
         with database.session_scope() as session:
-            found = idempotency.delete_expired(session, batch)
+            found = delete(session, batch)
         deleted += found
         if found < batch:
             return deleted

@@ -1,7 +1,7 @@
 """The tables. All times are timezone-aware UTC; ids are UUIDv7, minted by the application."""
 
 from pixmill_shared.database.models.base import Base
-from pixmill_shared.database.models.crew import Worker
+from pixmill_shared.database.models.crew import BeatRun, ScheduleWish, Worker
 from pixmill_shared.database.models.operations import Alert, AlertMessage, Backup, QueueSample, Report
 from pixmill_shared.database.models.pictures import (
     JobUpload,
@@ -32,6 +32,7 @@ __all__ = [
     "Backup",
     "Base",
     "Batch",
+    "BeatRun",
     "DeadLetter",
     "Delivery",
     "DeliveryAttempt",
@@ -49,6 +50,7 @@ __all__ = [
     "Rendition",
     "RenditionReservation",
     "Report",
+    "ScheduleWish",
     "ServiceHealth",
     "TaskRequest",
     "Upload",

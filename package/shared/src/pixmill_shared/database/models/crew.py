@@ -1,8 +1,10 @@
-"""Who works, as the workers themselves tell."""
+"""Who works, as the workers themselves tell, and what the clock has them do."""
 
 import datetime
+import uuid
+from typing import Any
 
-from sqlalchemy import BigInteger, Text
+from sqlalchemy import BigInteger, Float, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -37,3 +39,32 @@ class Worker(Base):
     wanted_most: Mapped[int | None]
     started_at: Mapped[datetime.datetime]
     seen_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+
+
+class BeatRun(Base):
+    """One tick of a schedule entry, sent once and run once."""
+
+    __tablename__ = "beat_runs"
+
+    entry: Mapped[str] = mapped_column(primary_key=True)
+    #: The time that the tick is of, not the one at which it was sent.
+    scheduled_at: Mapped[datetime.datetime] = mapped_column(primary_key=True)
+    #: None: it needed no run.
+    task_id: Mapped[uuid.UUID | None]
+    sent_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW, index=True)
+    started_at: Mapped[datetime.datetime | None]
+    finished_at: Mapped[datetime.datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+
+
+class ScheduleWish(Base):
+    """What an operator wants of a schedule entry instead of what the settings say."""
+
+    __tablename__ = "schedule_entries"
+
+    entry: Mapped[str] = mapped_column(primary_key=True)
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    every_seconds: Mapped[float | None] = mapped_column(Float)
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)

@@ -1,0 +1,165 @@
+"""Beats as processes: each tick is sent once and run once, however many send and whatever is killed."""
+
+import datetime
+import itertools
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import select, text
+from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, wait_until
+from tests.servers import Servers
+
+from pixmill_shared.database.engine import Database
+from pixmill_shared.database.models import BeatRun
+from pixmill_shared.database.models.crew import ScheduleWish
+
+SHARED = "pixmill_shared.celery_app"
+SECOND = datetime.timedelta(seconds=1)
+
+
+class Clockwork:
+    """Beats with a heartbeat each second, and a worker."""
+
+    def __init__(self, servers: Servers, url: str, redis_url: str, directory: Path) -> None:
+        broker = urlsplit(redis_url)
+        self.gate = Gate((broker.hostname or "", broker.port or 0))
+        self.failpoints = directory / "failpoints"
+        self.failpoints.mkdir()
+        self.database = Database(url)
+        through_gate = broker._replace(netloc=f"{broker.netloc.rpartition('@')[0]}@127.0.0.1:{self.gate.port}")
+        environment = environment_of(servers.stack.environment, url, directory) | {
+            "PIXMILL_ENV": "test",
+            "PIXMILL_FAILPOINTS": str(self.failpoints),
+            "PIXMILL_SCHEDULE": "heartbeat=1",
+            "REDIS_URL": through_gate.geturl(),
+        }
+        self.fleet = Fleet(directory, environment)
+        with self.database.session_scope() as session:
+            session.execute(text("TRUNCATE beat_runs, schedule_entries"))
+
+    def beat(self) -> Running:
+        return self.fleet.start("beat", str(BIN / "celery"), "-q", "-A", SHARED, "beat")
+
+    def worker(self) -> Running:
+        return self.fleet.worker("worker", SHARED, "-P", "threads", "-c", "2", "-Q", "default")
+
+    def runs(self, entry: str = "heartbeat") -> list[BeatRun]:
+        query = select(BeatRun).where(BeatRun.entry == entry).order_by(BeatRun.scheduled_at)
+        with self.database.session_scope() as session:
+            return list(session.scalars(query))
+
+    def done(self) -> int:
+        return sum(run.finished_at is not None for run in self.runs())
+
+    def settled(self) -> list[BeatRun]:
+        """All runs, once none is under way; one that no worker took in time has expired, and never ends."""
+        wait_until(lambda: all(bool(run.started_at) is bool(run.finished_at) for run in self.runs()), 20, "the end")
+        until = time.monotonic() + 1.5
+        wait_until(lambda: time.monotonic() > until, 5)
+        return self.runs()
+
+    def close(self) -> None:
+        self.fleet.stop()
+        self.gate.shut()
+        self.database.dispose()
+
+
+@pytest.fixture
+def clockwork(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Clockwork]:
+    clockwork = Clockwork(servers, postgres_url, redis_url, tmp_path)
+    yield clockwork
+    clockwork.close()
+
+
+def gaps(runs: list[BeatRun]) -> list[datetime.timedelta]:
+    return [after.scheduled_at - before.scheduled_at for before, after in itertools.pairwise(runs)]
+
+
+def test_of_two_beats_one_is_killed_and_no_tick_is_missed_for_long_or_run_twice(clockwork: Clockwork) -> None:
+    worker, beats = clockwork.worker(), [clockwork.beat(), clockwork.beat()]
+    for process in (worker, *beats):
+        process.wait_ready(120)
+    wait_until(lambda: clockwork.done() >= 8, 60, "ticks of two")
+    beats[0].popen.kill()
+    before = clockwork.done()
+    wait_until(lambda: clockwork.done() >= before + 12, 60, "ticks of the other")
+    beats[1].end(signal.SIGTERM)
+    runs = clockwork.settled()
+    assert all(run.scheduled_at.microsecond == 0 for run in runs)
+    assert max(gaps(runs)) < 15 * SECOND
+    assert {run.error for run in runs} == {None}
+    # One message a tick: nothing was sent twice, and so nothing had to be dropped.
+    assert worker.metric("pixmill_tasks_total", "record_heartbeat") == clockwork.done()
+    assert "tick was run before" not in worker.log
+
+
+def test_tick_whose_beat_is_killed_after_publishing_it_is_run_once(clockwork: Clockwork) -> None:
+    order = clockwork.failpoints / "beat.sent@heartbeat"
+    order.write_text(json.dumps({"action": "kill", "count": 3}))
+    worker, beats = clockwork.worker(), [clockwork.beat(), clockwork.beat()]
+    worker.wait_ready(120)
+    wait_until(lambda: any(beat.popen.poll() is not None for beat in beats), 120, "the kill")
+    left = next(beat for beat in beats if beat.popen.poll() is None)
+    known = {run.scheduled_at for run in clockwork.runs()}
+    before = clockwork.done()
+    wait_until(lambda: clockwork.done() >= before + 4, 60, "ticks of the other")
+    left.end(signal.SIGTERM)
+    assert known <= {run.scheduled_at for run in clockwork.settled()}
+    # The one without a row was sent again by the other, or was run by its message: one of two messages was dropped.
+    ended = int(worker.metric("pixmill_tasks_total", "record_heartbeat"))
+    assert ended - worker.log.count("tick was run before") == clockwork.done()
+
+
+def test_broker_that_is_away_for_some_ticks_gets_the_last_of_them_once_it_is_back(clockwork: Clockwork) -> None:
+    worker, beat = clockwork.worker(), clockwork.beat()
+    for process in (worker, beat):
+        process.wait_ready(120)
+    wait_until(lambda: clockwork.done() >= 2, 60, "the first ticks")
+    clockwork.gate.shut()
+    wait_until(lambda: "cannot send ticks, waiting" in beat.log, 30, "that beat notices")
+    away = len(clockwork.runs())
+    until = datetime.datetime.now(datetime.UTC) + 4 * SECOND
+    wait_until(lambda: datetime.datetime.now(datetime.UTC) > until, 10, "four more ticks")
+    assert len(clockwork.runs()) == away
+    assert beat.ask("/health")[0] == 200
+    done = clockwork.done()
+    clockwork.gate.open()
+    wait_until(lambda: clockwork.done() > done + 1, 60, "that ticks are run")
+    assert clockwork.runs()[away].scheduled_at - clockwork.runs()[away - 1].scheduled_at >= 4 * SECOND
+
+
+def test_operator_switches_an_entry_off_and_gives_it_another_interval(clockwork: Clockwork) -> None:
+    beat = clockwork.beat()
+    beat.wait_ready(120)
+    wait_until(lambda: len(clockwork.runs()) >= 2, 60, "ticks")
+    _wish(clockwork, enabled=False)
+    wait_until(lambda: not _goes_on(clockwork), 30, "quiet")
+    _wish(clockwork, enabled=True, every_seconds=2)
+    before = len(clockwork.runs())
+    wait_until(lambda: len(clockwork.runs()) >= before + 3, 60, "ticks")
+    assert set(gaps(clockwork.runs()[-3:])) == {2 * SECOND}
+
+
+def test_nightly_work_is_not_done_at_the_first_start(clockwork: Clockwork) -> None:
+    clockwork.beat().wait_ready(120)
+    (run,) = wait_until(lambda: clockwork.runs("daily-report"), 60, "the report's row")
+    assert (run.task_id, run.result) == (None, {"skipped": "before the first start"})
+
+
+def _wish(clockwork: Clockwork, *, enabled: bool, every_seconds: float | None = None) -> None:
+    with clockwork.database.session_scope() as session:
+        session.merge(
+            ScheduleWish(entry="heartbeat", enabled=enabled, every_seconds=every_seconds, changed_by="a test")
+        )
+
+
+def _goes_on(clockwork: Clockwork) -> bool:
+    """A tick comes within three of its intervals."""
+    count, until = len(clockwork.runs()), datetime.datetime.now(datetime.UTC) + 3 * SECOND
+    wait_until(lambda: len(clockwork.runs()) > count or datetime.datetime.now(datetime.UTC) > until, 10)
+    return len(clockwork.runs()) > count
