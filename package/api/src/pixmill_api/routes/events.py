@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Security
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -77,7 +77,7 @@ class _Watching(Bearer):
 
 
 def _watching(kind: str) -> Any:
-    return Depends(_Watching(kind))
+    return Security(_Watching(kind), scopes=[str(Scope.READ)])
 
 
 @router.get(
