@@ -1,5 +1,5 @@
 """How much there is, without counting it all: every count ends at a bound, and every one is a range of an index.
-Prepared SQL.
+Prepared SQL. The bounds are constants of it: of a LIMIT that it does not know Postgres expects a tenth of the table.
 """
 
 import datetime
@@ -12,6 +12,13 @@ from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import least_id
 from pixmill_shared.domain.jobs import JobStatus
 
+MOST_JOBS: Final = 10_000
+"""Jobs of a status that are counted."""
+MOST_QUEUED: Final = 1_000
+"""Rows of a queue that are counted in each state."""
+RECENT_JOBS: Final = 1_000
+"""Completed jobs that durations and bytes are of."""
+
 _STATUSES: Final = ", ".join(f"('{status}')" for status in JobStatus)
 
 # Ids begin with the time that they were minted at, so a span of time is a range of the index by project and status.
@@ -19,24 +26,30 @@ _BY_STATUS = Prepared(
     f"""
     SELECT s.status, (
       SELECT count(*) FROM (
-        SELECT FROM jobs j WHERE j.project = $1 AND j.status = s.status AND j.id >= $2 LIMIT $3
+        SELECT FROM jobs j WHERE j.project = $1 AND j.status = s.status AND j.id >= $2 LIMIT {MOST_JOBS + 1}
       ) AS counted
     ) AS jobs
     FROM (VALUES {_STATUSES}) AS s (status)
     """,
-    *("text", "uuid", "bigint"),
+    *("text", "uuid"),
 )
 
+# Not by an equal status: then the order would be that of the primary key, which reads the jobs of all projects. And not
+# by a join: some plans of one read all outputs.
 _RECENT = Prepared(
-    """
-    WITH recent AS (
+    f"""
+    WITH recent AS MATERIALIZED (
       SELECT id, created_at, source, extract(epoch FROM finished_at - started_at) * 1000 AS ms FROM jobs
-      WHERE project = $1 AND status = 'completed' ORDER BY id DESC LIMIT $2
+      WHERE project = $1 AND status >= 'completed' AND status <= 'completed'
+      ORDER BY status DESC, id DESC LIMIT {RECENT_JOBS}
     ),
     made AS (
       SELECT count(*) FILTER (WHERE NOT o.cached) AS made, count(*) FILTER (WHERE o.cached) AS reused,
-             sum(r.bytes) AS bytes_out
-      FROM recent JOIN outputs o ON o.job_id = recent.id JOIN renditions r ON r.id = o.rendition_id
+             sum(o.bytes) AS bytes_out
+      FROM recent CROSS JOIN LATERAL (
+        SELECT o.cached, r.bytes FROM outputs o JOIN renditions r ON r.id = o.rendition_id
+        WHERE o.job_id = recent.id OFFSET 0
+      ) AS o
     )
     SELECT count(*) AS jobs, min(created_at) AS since,
            coalesce(sum((source ->> 'bytes')::bigint), 0)::bigint AS bytes_in,
@@ -46,7 +59,7 @@ _RECENT = Prepared(
            coalesce((SELECT bytes_out FROM made), 0)::bigint AS bytes_out
     FROM recent
     """,
-    *("text", "bigint"),
+    "text",
 )
 
 WORK_TABLES: Final = ("jobs", "deliveries", "alert_messages", "task_requests")
@@ -57,58 +70,69 @@ def _queues_of(table: str) -> Prepared:
 
     Ready and published rows have indexes by queue. The others do not: they are looked at together.
     """
-    waiting = f"SELECT w.created_at FROM {table} w WHERE w.queue = q.queue AND w.status = 'queued' AND w.dispatched_at"
+    # As above, for there are other indexes of queued rows.
+    of_queue = "w.queue >= q.queue AND w.queue <= q.queue AND w.status = 'queued'"
+    waiting = f"SELECT w.created_at FROM {table} w WHERE {of_queue} AND w.dispatched_at"
     return Prepared(
         f"""
         WITH q AS (SELECT unnest($1) AS queue)
         SELECT q.queue, 'ready' AS state, counted.* FROM q CROSS JOIN LATERAL (
           SELECT count(*) AS rows, min(created_at) AS oldest FROM (
-            {waiting} IS NULL AND w.run_at IS NULL ORDER BY w.queue, w.priority, w.turn, w.id LIMIT $2
+            {waiting} IS NULL AND w.run_at IS NULL ORDER BY w.queue, w.priority, w.turn, w.id LIMIT {MOST_QUEUED + 1}
           ) AS ready
         ) AS counted
         UNION ALL
         SELECT q.queue, 'published', counted.* FROM q CROSS JOIN LATERAL (
           SELECT count(*), min(created_at) FROM (
-            {waiting} IS NOT NULL ORDER BY w.queue, w.priority, w.dispatch_number LIMIT $2
+            {waiting} IS NOT NULL ORDER BY w.queue, w.priority, w.dispatch_number LIMIT {MOST_QUEUED + 1}
           ) AS published
         ) AS counted
         UNION ALL
         SELECT queue, 'delayed', count(*), NULL FROM (
-          SELECT queue FROM {table} WHERE status = 'queued' AND run_at IS NOT NULL ORDER BY run_at LIMIT $2
+          SELECT queue FROM {table} WHERE status = 'queued' AND run_at IS NOT NULL
+          ORDER BY run_at LIMIT {MOST_QUEUED + 1}
         ) AS delayed GROUP BY queue
         UNION ALL
         SELECT queue, 'processing', count(*), NULL FROM (
           SELECT queue FROM {table} WHERE lease_until IS NOT NULL AND status = 'processing'
-          ORDER BY lease_until DESC LIMIT $2
+          ORDER BY lease_until DESC LIMIT {MOST_QUEUED + 1}
         ) AS processing GROUP BY queue
         """,
-        *("text[]", "bigint"),
+        "text[]",
     )
 
 
 _QUEUES: Final = {table: _queues_of(table) for table in WORK_TABLES}
 
-_NOW = Prepared("SELECT statement_timestamp() AS now")
-
-
-def jobs_by_status(session: Session, project: str, since: datetime.datetime, most: int) -> dict[str, int]:
-    """Of those made since then; no count is above ``most``."""
-    return {row["status"]: row["jobs"] for row in _BY_STATUS.run(session, project, least_id(since), most)}
-
-
-def recent(session: Session, project: str, jobs: int) -> dict[str, Any]:
-    """Figures of the project's newest completed jobs, that many of them at most; times in milliseconds."""
-    return _RECENT.run(session, project, jobs)[0]
-
-
-def queues(session: Session, table: str, names: Sequence[str], most: int) -> list[dict[str, Any]]:
-    """``queue``, ``state``, ``rows`` and ``oldest`` of one of ``WORK_TABLES``; no count is above ``most``, and neither
-    is the sum of those of the delayed, and of those that are being processed.
+# A plan is kept, perhaps one that was made while a table was so small that sorting it cost less than its index.
+_BEGIN = Prepared(
     """
-    return _QUEUES[table].run(session, list(names), most)
+    SELECT statement_timestamp() AS now, set_config('enable_sort', 'off', true),
+           set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)
+    """
+)
 
 
-def now(session: Session) -> datetime.datetime:
-    """By the database's clock, as the times of rows are."""
-    found: datetime.datetime = _NOW.run(session)[0]["now"]
+def jobs_by_status(session: Session, project: str, since: datetime.datetime) -> dict[str, int]:
+    """Of those made since then. One more than ``MOST_JOBS`` means that there are more."""
+    return {row["status"]: row["jobs"] for row in _BY_STATUS.run(session, project, least_id(since))}
+
+
+def recent(session: Session, project: str) -> dict[str, Any]:
+    """Figures of the project's newest completed jobs, ``RECENT_JOBS`` at most; times in milliseconds."""
+    return _RECENT.run(session, project)[0]
+
+
+def queues(session: Session, table: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """``queue``, ``state``, ``rows`` and ``oldest`` of one of ``WORK_TABLES``. One more than ``MOST_QUEUED``, or as sum
+    of those of the delayed, or of those that are being processed, means that there are more.
+    """
+    return _QUEUES[table].run(session, list(names))
+
+
+def begin(session: Session) -> datetime.datetime:
+    """Before the others of a transaction: they are then planned for tables of any size. The time is the database's, as
+    those of rows are.
+    """
+    found: datetime.datetime = _BEGIN.run(session)[0]["now"]
     return found

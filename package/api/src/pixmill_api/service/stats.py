@@ -11,14 +11,9 @@ from sqlalchemy.orm import Session
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.moments import utc
 from pixmill_api.repositories import stats
+from pixmill_api.repositories.stats import MOST_JOBS, MOST_QUEUED
 from pixmill_shared.contract.queues import QueueName
 
-MOST_JOBS: Final = 10_000
-"""Jobs of a status that are counted."""
-MOST_QUEUED: Final = 1_000
-"""Rows of a queue that are counted in each state."""
-RECENT_JOBS: Final = 1_000
-"""Completed jobs that durations and bytes are of."""
 STATS_AGE: Final = 5.0
 """Seconds that figures are good for."""
 ALL_QUEUES: Final = "/queues"
@@ -40,10 +35,10 @@ def queues(context: Context) -> dict[str, Any]:
 
 def _project_stats(context: Context, project: str) -> dict[str, Any]:
     with context.runtime.database.session_scope() as session:
-        now = stats.now(session).astimezone(datetime.UTC)
+        now = stats.begin(session).astimezone(datetime.UTC)
         today = now.replace(hour=0, minute=0, second=0, microsecond=0)
         spans = {"today": today, "last_hour": now - datetime.timedelta(hours=1)}
-        found = stats.recent(session, project, RECENT_JOBS)
+        found = stats.recent(session, project)
         return {
             "at": utc(now),
             **{name: _span(session, project, since) for name, since in spans.items()},
@@ -60,8 +55,7 @@ def _project_stats(context: Context, project: str) -> dict[str, Any]:
 
 
 def _span(session: Session, project: str, since: datetime.datetime) -> dict[str, Any]:
-    # One more than is told, to know whether there are more.
-    counts = stats.jobs_by_status(session, project, since, MOST_JOBS + 1)
+    counts = stats.jobs_by_status(session, project, since)
     return {"since": utc(since), "jobs": {status: _count(jobs, MOST_JOBS) for status, jobs in counts.items()}}
 
 
@@ -70,10 +64,10 @@ def _queues(context: Context) -> dict[str, Any]:
     oldest: dict[str, datetime.datetime] = {}
     cut: set[str] = set()
     with context.runtime.database.session_scope() as session:
-        now = stats.now(session)
+        now = stats.begin(session)
         for table in stats.WORK_TABLES:
             together = dict.fromkeys(_TOGETHER, 0)
-            for found in stats.queues(session, table, list(QueueName), MOST_QUEUED + 1):
+            for found in stats.queues(session, table, list(QueueName)):
                 queue, state = found["queue"], found["state"]
                 rows[queue, state] += found["rows"]
                 if found["oldest"] is not None:
