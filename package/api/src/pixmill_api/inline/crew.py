@@ -37,7 +37,8 @@ class Crew:
 
     def __init__(self, settings: InlineSettings, services: InlineServices) -> None:
         limits, renders = TaskLimitSettings.load(), settings.concurrency
-        self.runtime = start_runtime(threads=(FETCHES + DELIVERIES) * renders + REQUESTS + 2)
+        # As a notifier with so many threads: half of them is what one host may hold. The others find connections too.
+        self.runtime = start_runtime(threads=DELIVERIES * renders)
         self._keeper = _keeper_of(self.runtime, limits)
         self._ledger = Ledger(self._keeper, {**services.in_threads, **services.in_children})
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
@@ -72,10 +72,14 @@ class Lane:
         for number, each in enumerate(self._runners):
             threading.Thread(target=self._work, args=(each,), name=f"{name}-{number}", daemon=True).start()
 
-    def order(self) -> tuple[QueueName, ...]:
-        """Whose rows come first this time."""
-        self._looks += 1
-        return self.queues if self._looks % LAST_FIRST else self.queues[::-1]
+    def order(self, queues: Collection[QueueName]) -> list[QueueName]:
+        """Those of its queues that are among ``queues``, in the order in which their rows come this time."""
+        mine = [queue for queue in self.queues if queue in queues]
+        if len(mine) > 1:
+            self._looks += 1
+            if self._looks % LAST_FIRST == 0:
+                mine.reverse()
+        return mine
 
     def free(self) -> int:
         """Places."""

@@ -24,9 +24,8 @@ class LocalOutlet:
         """What it takes is not known to be too large, and has a place."""
         taken: list[Due] = []
         for lane in self._lanes:
-            queues = [queue for queue in lane.order() if queue in kind.queues]
             places = lane.free()
-            if queues and places:
+            if places and (queues := lane.order(kind.queues)):
                 taken += kind.work.take_now(session, queues, places, self._window, self._largest)
         return taken
 

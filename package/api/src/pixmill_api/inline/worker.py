@@ -17,6 +17,7 @@ from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.health import STALE_AFTER, Pulse
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.plumbing.inline import InlineServices, load_services
+from pixmill_shared.plumbing.leases import HAND_BACK
 from pixmill_shared.plumbing.processes import check_broker
 from pixmill_shared.settings.base import check_together
 from pixmill_shared.settings.database import DatabaseSettings
@@ -26,6 +27,9 @@ log = get_logger(__name__)
 
 NEEDED: Final = ("imaging", "notifier")
 """Entry points that do the work."""
+
+REST: Final = 6.0
+"""Seconds that an end may take besides: a database that is away must not keep the process."""
 
 AFTER_ERROR: Final = 5.0
 """Seconds until a loop that ended by an error begins again."""
@@ -89,8 +93,11 @@ class InlineWorker:
         for companion in (self._watch, self._chores):
             if companion is not None:
                 companion.stop()
-        self._thread.join()
-        self._wakeups.close()
+        self._thread.join(max(self._until - time.monotonic(), 0) + HAND_BACK + REST)
+        if self._thread.is_alive():
+            log.warning("ending without waiting any longer")
+        else:
+            self._wakeups.close()
 
     def check(self) -> None:
         """Raise if nobody works any more. For the probe of readiness."""
