@@ -18,7 +18,21 @@ _NULL: Final = {"type": "null"}
 _NOT_BOTH: Final[dict[str, Any]] = {
     "anyOf": [{"properties": {"recipe": _NULL}}, {"properties": {"preset": _NULL}}],
 }
-_SOURCES: Final[list[Any]] = [{"source": {"url": "https://example.com/1.jpg"}}, {"source": {"url": "https://example.com/2.jpg"}}]
+_GIVEN: Final = {"not": _NULL}
+_OWN: Final[dict[str, Any]] = {
+    "anyOf": [{"required": [name], "properties": {name: _GIVEN}} for name in ("recipe", "preset")]
+}
+_FOR_ALL_OR_OWN: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"required": ["recipe"], "properties": {"recipe": _GIVEN, "preset": _NULL}},
+        {"required": ["preset"], "properties": {"recipe": _NULL, "preset": _GIVEN}},
+        {"properties": {"recipe": _NULL, "preset": _NULL, "items": {"contains": _OWN}}},
+    ]
+}
+_SOURCES: Final[list[Any]] = [
+    {"source": {"url": "https://example.com/1.jpg"}},
+    {"source": {"url": "https://example.com/2.jpg"}},
+]
 
 Recipe = Annotated[Any, WithJsonSchema({"anyOf": [RECIPE_SCHEMA, _NULL]})]
 Destination = Annotated[str, Field(min_length=1, max_length=MAX_PLACE)]
@@ -40,8 +54,6 @@ class BatchItem(BaseModel):
 class BatchOptions(Options):
     """What a batch says for all its items."""
 
-    model_config = ConfigDict(json_schema_extra=_NOT_BOTH)
-
     recipe: Recipe = None
     preset: PresetReference | None = None
     destination: Destination | None = Field(default=None, examples=["s3://bucket/prefix"])
@@ -54,7 +66,10 @@ class BatchRequest(BatchOptions):
     """Pictures, and what to make of them: `recipe` or `preset`, for all items that have none of their own."""
 
     model_config = ConfigDict(
-        json_schema_extra={**_NOT_BOTH, "examples": [{"items": _SOURCES, "recipe": {"outputs": [{"name": "web"}]}}]}
+        json_schema_extra={
+            **_FOR_ALL_OR_OWN,
+            "examples": [{"items": _SOURCES, "recipe": {"outputs": [{"name": "web"}]}}],
+        }
     )
 
     items: list[BatchItem] = Field(
