@@ -16,7 +16,7 @@ ARGS ?=
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: bench-api bench-backlog bench-deliveries bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
+.PHONY: bench-api bench-archives bench-backlog bench-deliveries bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ lock: install ## renew requirements.lock and the images' locks (hashes, no addre
 
 bench-api: install ## POST /jobs against an API that publishes within the request; uploads
 	$(BIN)/python -m bench.api $(ARGS)
+
+bench-archives: install ## an archive of 1,000 outputs: MB a second, CPU, memory
+	$(BIN)/python -m bench.archives $(ARGS)
 
 bench-imaging: install ## engines compared: CPU an image, images a second, SSIM
 	$(BIN)/python -m bench.imaging $(ARGS)
