@@ -16,7 +16,7 @@ ARGS ?=
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: bench-api bench-archives bench-backlog bench-deliveries bench-imaging bench-renditions help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
+.PHONY: bench-api bench-archives bench-backlog bench-deliveries bench-imaging bench-renditions bench-streams help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ bench-imaging: install ## engines compared: CPU an image, images a second, SSIM
 
 bench-deliveries: install ## webhooks: how many a second, CPU each, and what a dead receiver does to the others
 	$(BIN)/python -m bench.deliveries $(ARGS)
+
+bench-streams: install ## a thousand viewers of one API process: memory, CPU, from the commit to the last of them
+	$(BIN)/python -m bench.streams $(ARGS)
 
 bench-renditions: install ## a rendition that exists against one that is made: CPU a job
 	$(BIN)/python -m bench.renditions $(ARGS)
