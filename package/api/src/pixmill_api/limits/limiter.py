@@ -22,8 +22,6 @@ from pixmill_shared.observability.logs import get_logger
 
 log = get_logger(__name__)
 
-PATIENCE: Final = 0.05
-"""Seconds that a request waits for Redis."""
 BREAK: Final = 1.0
 """Seconds that Redis is left alone after it did not answer."""
 CONNECTIONS: Final = 16
@@ -54,8 +52,8 @@ class RateLimiter:
         self._clock = clock
         self._redis: Redis = Redis.from_url(
             url,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
+            socket_timeout=settings.patience,
+            socket_connect_timeout=settings.patience,
             retry=Retry(NoBackoff(), 0),
             max_connections=CONNECTIONS,
         )
@@ -94,7 +92,7 @@ class RateLimiter:
             if self._is_left_alone():
                 return None
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(self._settings.patience):
                     allowed, remaining, wait, full = await self._script(
                         keys=[f"pixmill:rate:{key_id}"], args=[rate.interval, rate.burst]
                     )

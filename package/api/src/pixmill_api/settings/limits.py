@@ -24,6 +24,13 @@ class LimitSettings(Settings):
         validation_alias="PIXMILL_RATE_BURST",
         description="requests that an API key may send at once after a pause; 0: those of ten seconds, 10 at least",
     )
+    patience: float = Field(
+        default=0.05,
+        gt=0,
+        le=10,
+        validation_alias="PIXMILL_RATE_LIMIT_PATIENCE",
+        description="seconds that a request waits for Redis, which is then left alone for a second",
+    )
     when_down: Literal["open", "closed"] = Field(
         default="open",
         validation_alias="PIXMILL_RATE_LIMIT_WHEN_DOWN",
