@@ -22,7 +22,7 @@ from tests.integration.api.inline_api import (
 )
 from tests.integration.api.running import Api
 from tests.integration.egress.servers import Server
-from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of
+from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, frozen
 from tests.servers import Servers
 
 AFTER = 2
@@ -153,3 +153,15 @@ def test_broker_that_blinks_changes_nothing(fleet: Fleet, api: Api, gate: Gate) 
     until(lambda: api.query("SELECT 1 FROM jobs WHERE id = %s AND dispatched_at IS NOT NULL", held), "its message")
     assert not active(api)
     assert inline_tasks(api) == 0
+
+
+def test_broker_that_stands_still_is_down_too_and_holds_no_request_up(fleet: Fleet, api: Api, servers: Servers) -> None:
+    fleet.dispatcher().wait_ready(PATIENCE)
+    with frozen(servers.stack.pids()["redis"]):
+        begun = time.monotonic()
+        held = submit(api)
+        assert time.monotonic() - begun < 10
+        assert ended(api, held)["status"] == "completed"
+        assert active(api)
+    until(lambda: not active(api), "the API leaving it to workers")
+    assert api.query("SELECT fence FROM jobs WHERE id = %s", held) == [(1,)]
