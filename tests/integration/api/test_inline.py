@@ -25,6 +25,9 @@ from tests.integration.api.running import Api, environment, run_to_end, running_
 from tests.integration.egress.servers import Handler, Server
 from tests.servers import Servers
 
+# Processes that wait for processes: on a busy machine each takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def failpoints(tmp_path_factory: pytest.TempPathFactory) -> Armed:

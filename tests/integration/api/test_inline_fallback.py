@@ -25,6 +25,9 @@ from tests.integration.egress.servers import Server
 from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, frozen
 from tests.servers import Servers
 
+# Processes that wait for processes: on a busy machine each takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 AFTER = 2
 MOST_BYTES = 50_000
 
