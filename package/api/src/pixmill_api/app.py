@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
@@ -51,6 +52,30 @@ from pixmill_shared.settings.process import ListenSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.secrets import RotationSettings
 
+_RESOURCES: Final = (
+    uploads,
+    tus,
+    process,
+    jobs,
+    batches,
+    presets,
+    endpoints,
+    deliveries,
+    dead_letters,
+    archives,
+    events,
+    sockets,
+    tasks,
+    stats,
+    crew,
+    keys,
+    audit,
+    files,
+    health,
+    docs,
+)
+"""In this order in the document."""
+
 
 def create_app(runtime: Runtime | None = None) -> FastAPI:
     """Raises ConfigurationError if a setting is missing or unsafe. ``runtime``: the process' own if not given."""
@@ -92,28 +117,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     wiring.install(app, context)
     problems.install(app)
     openapi_document.install(app)
-    for module in (
-        uploads,
-        tus,
-        process,
-        jobs,
-        batches,
-        presets,
-        endpoints,
-        deliveries,
-        dead_letters,
-        archives,
-        events,
-        sockets,
-        tasks,
-        stats,
-        crew,
-        keys,
-        audit,
-        files,
-        health,
-        docs,
-    ):
+    for module in _RESOURCES:
         app.include_router(module.router)
 
     app.add_middleware(TusProtocol)

@@ -83,7 +83,11 @@ JOB: Final[dict[str, Any]] = {
     "created_at": "2030-12-31T22:00:00.120000Z",
     "started_at": "2030-12-31T22:00:00.140000Z",
     "finished_at": "2030-12-31T22:00:00.310000Z",
-    "urls": {"self": f"{_API}/jobs/{_JOB}", "cancel": None},
+    "urls": {
+        "self": f"{_API}/jobs/{_JOB}",
+        "events": f"{_API}/jobs/{_JOB}/events?expires=1925006400&signature={'0' * 64}",
+        "cancel": None,
+    },
 }
 ENDPOINT_REQUEST: Final[dict[str, Any]] = {
     "url": "https://example.com/hooks/pixmill",

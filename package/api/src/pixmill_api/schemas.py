@@ -304,7 +304,9 @@ class JobDocument(BaseModel):
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
-    urls: dict[str, str | None] = Field(description="`self`, and `cancel` while the job can be canceled, else null")
+    urls: dict[str, str | None] = Field(
+        description="`self`; `events`, which a browser can open; `cancel` while the job can be canceled, else null"
+    )
 
 
 class JobList(BaseModel):
