@@ -49,7 +49,7 @@ test-unit: install ## the fast ones: no socket, no server
 fuzz: install ## damaged files through both decoders; ARGS="--seconds 600 --write" renews docs/fuzz.md
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-soak: install ## 5,000 good and hostile files through one worker; ARGS="--write" renews docs/soak.md
+soak: install ## 5,000 good and hostile files through one worker, plans of GETs at a million rows; ARGS="--write" renews docs/soak.md
 	$(BIN)/python -m tests.soak $(ARGS)
 
 chaos: install ## kill and break everything under load, count what was lost; ARGS="--seed 7 --write" renews docs/reliability.md
