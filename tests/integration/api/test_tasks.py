@@ -123,7 +123,7 @@ def test_task_that_does_not_exist_is_not_found(api: Api, task_id: str) -> None:
 
 
 def test_every_task_that_may_be_started_is_in_the_document(api: Api) -> None:
-    operation = api.client.get("/openapi.json").json()["paths"]["/api/v1/tasks/{task}"]["post"]
+    operation = api.client.get("/openapi.json").json()["paths"]["/api/v1/tasks/{task_id}"]["post"]
     for each in REQUESTABLE:
         assert f"`{each.name}`" in operation["description"]
         assert each.summary in operation["description"]

@@ -1,8 +1,8 @@
 """Tasks: start one that may be started by hand, look at what became of it."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Path, Request
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
@@ -23,6 +23,9 @@ from pixmill_shared.contract.requests import REQUESTABLE
 
 router = make_router("tasks")
 
+Name = Annotated[str, Path(description="its name: the last part of it, or the whole")]
+"""In the place of an id: of two templates for one path OpenAPI takes one."""
+
 _NAMES: Final = "\n".join(f"* `{each.name}`, in full `{each.task}`: {each.summary}." for each in REQUESTABLE)
 
 
@@ -40,28 +43,28 @@ async def list_tasks(
 
 
 @router.get(
-    "/{task}",
+    "/{task_id}",
     summary="Look at a task",
     responses={**success(200, TaskDocument), **problems_of(404, 503)},
 )
-async def get_task(task: str, context: Shared, caller: Administering) -> JSONResponse:
+async def get_task(task_id: str, context: Shared, caller: Administering) -> JSONResponse:
     """By its id. Of a task that nobody asked for, the result as long as it is kept."""
-    task_id = parse_id(task)
-    if task_id is None:
+    found = parse_id(task_id)
+    if found is None:
         raise NotFound("There is no such task.")
-    return JSONResponse(await run_in_threadpool(task_requests.find_task, context, task_id))
+    return JSONResponse(await run_in_threadpool(task_requests.find_task, context, found))
 
 
 @router.post(
-    "/{task}",
+    "/{task_id}",
     status_code=202,
     summary="Start a task",
     description=f"By its name. It is a row that a worker claims, so it runs even if a worker dies.\n\n{_NAMES}",
     responses={**success(202, TaskDocument), **problems_of(400, 404, 409, 413, 415, 422, 503)},
     openapi_extra={**body(TaskCall, required=False), **KEYED},
 )
-async def start_task(request: Request, task: str, context: Shared, caller: Administering) -> Response:
-    what = task_requests.find_requestable(task)
+async def start_task(request: Request, task_id: Name, context: Shared, caller: Administering) -> Response:
+    what = task_requests.find_requestable(task_id)
     once = once_per_key(request, context, caller)
     document = await read_optional_json(request, context.settings.max_body_bytes)
     call, arguments = task_requests.read_call(what, document)
