@@ -50,7 +50,7 @@ WebUrl = Annotated[
             "type": "string",
             "format": "uri",
             "pattern": WEB_URL,
-            "maxLength": MAX_URL_LENGTH,
+            "description": f"at most {MAX_URL_LENGTH} characters",
             "examples": ["https://example.com/photo.jpg"],
         }
     ),

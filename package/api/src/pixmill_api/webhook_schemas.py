@@ -59,7 +59,7 @@ ReceiverUrl = Annotated[
             "type": "string",
             "format": "uri",
             "pattern": WEB_URL,
-            "maxLength": LONGEST_URL,
+            "description": f"at most {LONGEST_URL} characters",
             "examples": ["https://example.com/hooks/pixmill"],
         }
     ),

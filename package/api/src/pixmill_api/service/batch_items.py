@@ -15,6 +15,7 @@ from pixmill_api.errors import InvalidRequest
 from pixmill_api.schemas import Source
 from pixmill_api.service.places import destination_address, source_address
 from pixmill_api.service.presets import ResolvedRecipe, resolve_recipe
+from pixmill_api.service.submission import check_receiver
 from pixmill_api.service.watermarks import uploads_named_by
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.json_reader import JsonError
@@ -66,6 +67,7 @@ class Items:
 
     def _made(self, item: WantedItem, job_id: uuid.UUID, uploads: dict[uuid.UUID, dict[str, Any]]) -> NewItem:
         body, chosen = item.body, self._chosen(item)
+        check_receiver(self.context, body.webhook_url)
         destination = body.destination or self.wanted.options.destination
         upload = _upload(body.source, uploads)
         key = source_address(self.context, body.source.key)

@@ -12,7 +12,7 @@ from pixmill_api.errors import Conflict
 from pixmill_api.service import quota
 from pixmill_api.service.batch_documents import found_batch, shown_batch
 from pixmill_api.service.batch_items import Items
-from pixmill_api.service.submission import check_run_at
+from pixmill_api.service.submission import check_receiver, check_run_at
 from pixmill_shared.database.models import Batch
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.failpoints import failpoint
@@ -28,6 +28,7 @@ def submit_batch(
     """
     options = wanted.options
     check_run_at(options.run_at, context.settings.max_delay)
+    check_receiver(context, options.webhook_url)
     items = Items(context, session, caller, wanted)
     items.make()
     quota.admit(session, caller, len(items.made))

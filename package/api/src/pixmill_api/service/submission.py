@@ -20,6 +20,7 @@ from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.database.models import Job, Upload
 from pixmill_shared.domain.jobs import JobStatus, Stage
 from pixmill_shared.domain.json_reader import JsonError
+from pixmill_shared.egress.guard import forbidden_literal
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import jobs, uploads
 
@@ -43,9 +44,10 @@ class Submission:
 
 def submit(context: Context, session: Session, submission: Submission) -> dict[str, Any]:
     """The job's document. Raises QueueFull, QuotaExceeded, and InvalidRequest if an upload, the source or a
-    watermark, is not the project's.
+    watermark, is not the project's, or a time or a receiver is none that is taken.
     """
     check_run_at(submission.options.run_at, context.settings.max_delay)
+    check_receiver(context, submission.options.webhook_url)
     quota.admit(session, submission.caller)
     context.backlog.admit(session)
     new = _new_job(session, submission)
@@ -70,6 +72,15 @@ def check_run_at(run_at: datetime.datetime | None, most: int) -> None:
         raise InvalidRequest(
             [JsonError("/run_at", f"is after {latest:%Y-%m-%dT%H:%M:%SZ}, the latest time that is taken")]
         )
+
+
+def check_receiver(context: Context, webhook_url: str | None) -> None:
+    """A name is judged when it is resolved; an address that will never be connected to is refused at once.
+
+    Raises InvalidRequest.
+    """
+    if webhook_url is not None and (forbidden := forbidden_literal(webhook_url, context.egress_allow)):
+        raise InvalidRequest([JsonError("/webhook_url", forbidden)])
 
 
 def _new_job(session: Session, submission: Submission) -> jobs.NewJob:
