@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from sqlalchemy import select, text
 from tests.integration.shared.crew import Crew
 from tests.integration.shared.processes import Running, wait_until
@@ -18,6 +19,8 @@ from pixmill_shared.contract.requests import requestable
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import DeadLetter, TaskRequest
+from pixmill_shared.dispatcher.outlets import BrokerOutlet, Message
+from pixmill_shared.plumbing.config import declared_queues
 from pixmill_shared.repositories import task_requests
 from pixmill_shared.service.replay import replay
 
@@ -56,6 +59,15 @@ def asked(
 def runs(running: Running, task: TaskName) -> float:
     """Messages of the task that the worker has dealt with."""
     return running.metric("pixmill_tasks_total", f'task="{task}"', 'outcome="succeeded"')
+
+
+def published(crew: Crew, message: Message) -> None:
+    """By nobody's row."""
+    app = Celery(broker=crew.fleet.environment["REDIS_URL"], set_as_current=False)
+    app.conf.task_queues = declared_queues()
+    outlet = BrokerOutlet(app, 32)
+    outlet.publish([message])
+    outlet.disconnect()
 
 
 def row(database: Database, request_id: uuid.UUID) -> TaskRequest:
@@ -179,16 +191,28 @@ def test_doubled_message_of_a_task_that_has_ended_does_nothing(crew: Crew) -> No
     ended(crew, made)
     with crew.database.session_scope() as session:
         session.execute(text("UPDATE service_health SET checked_at = 'epoch'"))
-    from pixmill_shared.celery_app import app
-    from pixmill_shared.dispatcher.outlets import BrokerOutlet, Message
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REDIS_URL", crew.fleet.environment["REDIS_URL"])
-        app.conf.update(broker_url=crew.fleet.environment["REDIS_URL"])
-        outlet = BrokerOutlet(app, 32)
-        outlet.publish([Message("default", HEARTBEAT, {}, str(made))])
-        outlet.disconnect()
+    published(crew, Message("default", HEARTBEAT, {}, str(made)))
     wait_until(lambda: runs(running, HEARTBEAT) == 2, 60, "the second message")
     with crew.database.session_scope() as session:
         assert session.scalar(text("SELECT extract(epoch FROM checked_at) FROM service_health")) == 0
     assert row(crew.database, made).fence == 1
+
+
+def test_task_that_may_run_longer_than_others_keeps_its_claim(crew: Crew) -> None:
+    crew.fleet.environment |= {"PIXMILL_TASK_TIME_LIMIT": "2", "PIXMILL_TASK_SOFT_TIME_LIMIT": "1"}
+    worker(crew)
+    worker(crew, "other")
+    crew.dispatch()
+    # Beyond the limit of others, a lease, and another one: a claim that is renewed no longer would be lost by now.
+    found = ended(crew, asked(crew, CLEAN_UP, strike="request.claimed", action="pause", seconds=10))
+    assert (found.status, found.attempts, found.fence) == ("completed", 1, 1)
+
+
+def test_maintenance_of_beat_is_left_out_while_other_maintenance_is_under_way(crew: Crew) -> None:
+    running = worker(crew)
+    crew.dispatch()
+    strike = crew.struck(asked(crew, CLEAN_UP, strike="request.claimed", action="pause"), 60)
+    published(crew, Message("maintenance", CLEAN_UP, {}))
+    wait_until(lambda: "leaving this to the next tick" in running.log, 60, "the tick to be left out")
+    assert '"what": "objects"' not in running.log
+    strike["file"].unlink()
