@@ -1,0 +1,68 @@
+"""A job watched while real workers fetch and render it."""
+
+from typing import Any
+
+import pytest
+from tests.e2e.conftest import Pixmill
+from tests.integration.api.streaming import Stream, Told
+from tests.integration.api.streaming import watching as watching_api
+
+from pixmill_imaging.testing.pictures import jpeg, photo
+
+NAMES = [f"out-{number}" for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def slow() -> dict[str, Any]:
+    """A second of work for each output."""
+    return {
+        "outputs": [
+            {
+                "name": name,
+                "operations": [{"op": "resize", "width": 1600 - 20 * number, "height": 1600}],
+                "format": "avif",
+            }
+            for number, name in enumerate(NAMES)
+        ]
+    }
+
+
+def watched(pixmill: Pixmill, job: dict[str, Any]) -> list[Told]:
+    class Reached:
+        url = pixmill.stack.urls["api"]
+
+    with watching_api(Reached(), job["urls"]["events"]) as stream:  # type: ignore[arg-type]
+        return _whole(stream)
+
+
+def _whole(stream: Stream) -> list[Told]:
+    return stream.wait_for_end(within=120)
+
+
+@pytest.mark.parametrize("by_url", [True, False])
+def test_percentages_grow_until_outputs_and_the_end_are_told(
+    pixmill: Pixmill, slow: dict[str, Any], by_url: bool
+) -> None:
+    picture = jpeg(photo(2400, 1800, seed=31 + by_url))
+    if by_url:
+        source = {"url": pixmill.neighbour.serve("watched.jpg", picture)}
+    else:
+        source = {"upload_id": pixmill.upload(picture)}
+    events = watched(pixmill, pixmill.job({"source": source, "recipe": slow}))
+    told = [event for event in events if event.event == "job.progress" and event.data["status"] == "processing"]
+    percents = [event.data["progress"] for event in told if event.data["stage"] == "render"]
+    assert percents == sorted(percents)
+    between = [percent for percent in percents if (30 if by_url else 0) < percent < 100]
+    assert len(set(between)) >= 2, percents
+    ended = [event for event in events if event.event not in ("job.progress", "snapshot")]
+    assert [event.event for event in ended] == ["job.output"] * len(NAMES) + ["job.completed"]
+    assert [event.data["output"]["name"] for event in ended[:-1]] == NAMES
+    assert [event.id for event in ended] == [str(number + 1) for number in range(len(NAMES) + 1)]
+
+
+def test_answer_that_is_held_is_the_finished_job(pixmill: Pixmill) -> None:
+    upload_id = pixmill.upload(jpeg(photo(900, 700, seed=33)))
+    body = {"source": {"upload_id": upload_id}, "recipe": {"outputs": [{"name": "web"}]}}
+    answer = pixmill.http.post("/api/v1/jobs", json=body, headers={"Prefer": "wait=60"}, timeout=90)
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=60")
+    assert (answer.json()["status"], len(answer.json()["outputs"])) == ("completed", 1)
