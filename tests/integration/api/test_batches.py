@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.api.bearers import bearing, made_key
 from tests.integration.api.running import Api, running_api
 from tests.integration.api.test_bad_input import assert_problem
 from tests.integration.api.test_submitting import RECIPE, upload
@@ -317,3 +318,32 @@ def test_another_projects_batch_is_404_and_stays_as_it_is(api: Api, action: str)
     assert_problem(api.client.request(method, batch["urls"]["self"] + action), 404, "not_found")
     assert (api.traces(), api.query("SELECT status FROM jobs WHERE batch_id = %s", batch["batch_id"])) == before
     assert batch["batch_id"] not in api.client.get("/api/v1/batches").text
+
+
+def test_key_for_presets_only_makes_batches_of_presets_only(postgres_url: str, tmp_path: Path) -> None:
+    with running_api(postgres_url, tmp_path / "objects", PIXMILL_AUTH="on") as guarded:
+        key = made_key(guarded, "held", presets_only=True)
+        headers = bearing(key)
+        before = guarded.traces(), guarded.query("SELECT count(*) FROM batches")
+        for body in (batch_of(2), {"items": [source(), {**source(1), "recipe": RECIPE}], "preset": "web"}):
+            answer = guarded.client.post("/api/v1/batches", json=body, headers=headers)
+            assert_problem(answer, 403, "preset_required")
+        assert (guarded.traces(), guarded.query("SELECT count(*) FROM batches")) == before
+        named = {"items": [source(), {**source(1), "preset": "avatar@0"}], "preset": "web"}
+        batch = guarded.client.post("/api/v1/batches", json=named, headers=headers).json()
+        query = "SELECT preset, preset_version, project FROM jobs WHERE batch_id = %s ORDER BY batch_index"
+        assert guarded.query(query, batch["batch_id"]) == [("web", 0, "held"), ("avatar", 0, "held")]
+        keys = "SELECT b.api_key_id = j.api_key_id FROM batches b JOIN jobs j ON j.batch_id = b.id WHERE b.id = %s"
+        assert guarded.query(keys, batch["batch_id"]) == [(True,), (True,)]
+
+
+def test_preset_of_an_item_is_the_one_of_its_version(api: Api) -> None:
+    for width in (10, 20):
+        recipe = {"outputs": [{"name": "a", "operations": [{"op": "resize", "width": width}]}]}
+        api.client.put("/api/v1/presets/sized", json={"recipe": recipe}).raise_for_status()
+    items = [source(), {**source(), "preset": "sized@1"}, {**source(), "preset": "sized@3"}]
+    batch = made(api, items=items, recipe=None, preset="sized")
+    assert [rejected["index"] for rejected in batch["rejected"]] == [2]
+    width = "recipe->'outputs'->0->'operations'->0->'width'"
+    query = f"SELECT preset_version, {width} FROM jobs WHERE batch_id = %s ORDER BY batch_index"
+    assert api.query(query, batch["batch_id"]) == [(2, 20), (1, 10)]
