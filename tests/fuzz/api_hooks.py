@@ -4,7 +4,8 @@
   would rightly be refused.
 * What is referred to must exist. Each well-formed reference to an upload, a place or a preset becomes one to something
   that is there; FUZZ_KNOWN names them.
-* Nobody waits for a job that no worker does.
+* Nobody waits for a job that no worker does, and no upload is longer than the limit, which is a setting.
+* A checksum that is well-formed is none of the random bytes that it comes with.
 """
 
 import itertools
@@ -27,6 +28,13 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     for name in list(headers):
         if name.lower() == KEY.lower() and re.fullmatch(r"[\x20-\x7e]{1,255}", str(headers[name])):
             headers[name] = f"{str(headers[name])[:200].strip()}-{next(_count)}"
+        if name.lower() == "upload-length" and re.fullmatch(r"[0-9]{7,18}", str(headers[name])):
+            headers[name] = "1000"
+        if name.lower() == "upload-checksum" and re.fullmatch(
+            r"(sha1|sha256|sha512) [A-Za-z0-9+/]+=*", str(headers[name])
+        ):
+            del headers[name]
+            continue
         if name.lower() == "prefer" and re.fullmatch(r"wait=[0-9]+", str(headers[name])):
             headers[name] = "wait=0"
     if isinstance(case.body, dict | list):

@@ -15,7 +15,10 @@ from typing import Any
 import httpx
 import psycopg2
 
-TABLES = ("uploads", "jobs", "outputs", "job_events", "endpoints", "deliveries", "idempotency_records")
+TABLES = (
+    *("uploads", "upload_sessions", "upload_parts", "jobs", "batches", "outputs", "job_events", "presets", "endpoints"),
+    *("deliveries", "idempotency_records", "api_keys", "audit", "task_requests"),
+)
 
 
 def free_port() -> int:

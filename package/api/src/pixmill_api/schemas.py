@@ -206,6 +206,7 @@ class UploadForm(_Body):
 def _as_short_form(schema: dict[str, Any]) -> None:
     _as_form(schema)
     _box_or_preset(schema)
+    schema["examples"] = [{"file": "…", "width": 800, "height": 600, "filter": "sharpen"}]
 
 
 class ProcessForm(ShortOptions):

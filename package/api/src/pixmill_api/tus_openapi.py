@@ -69,8 +69,9 @@ CREATES: Final = _with_parameters(
     _header("Upload-Length", _BYTES, "bytes that the whole has, at most Tus-Max-Size", required=True),
     _header(
         "Upload-Metadata",
-        {"type": "string", "pattern": f"^{METADATA}$", "maxLength": MAX_METADATA},
-        "keys with values in base64; `filetype` is the media type, image/… or application/octet-stream",
+        {"type": "string", "pattern": f"^{METADATA}$"},
+        f"at most {MAX_METADATA} characters: keys with values in base64; `filetype` is the media type, image/… or "
+        "application/octet-stream",
     ),
     _CHECKSUM,
     *KEYED["parameters"],

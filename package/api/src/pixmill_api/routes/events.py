@@ -53,10 +53,16 @@ event: job.completed
 data: {"job_id":"01890a5d-ac96-774b-bcce-b302099a8057","status":"completed","progress":100}
 
 """
+_EVENT: Final = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
 _STREAM: Final[Responses] = {
     200: {
         "description": "Events, as the HTML standard describes them",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        # The schema is that of one event.
+        "content": {MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     }
 }
 _OVER: Final[Responses] = {204: {"description": "The last event is the one that the client has: do not connect again"}}
