@@ -42,7 +42,12 @@ def bearer(api: Api, project: str) -> dict[str, str]:
         f"Bearer pxm_{'a' * 55}",
         "Bearer pxm_%00",
         "Bearer \xe9",
+        f"Bearer pxm_{'0' * 10_000}",
+        f"Bearer pxm_{'0' * 12}{'a' * 43}",
+        f"Bearer pxm_{'0' * 12}{'a' * 43}\t",
+        f"Bearer  pxm_{'0' * 12}' OR 1=1 --",
     ],
+    ids=lambda header: repr(header)[:30] + str(len(header or "")),
 )
 def test_without_a_genuine_key_everything_is_401_and_nothing_happens(guarded: Api, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
