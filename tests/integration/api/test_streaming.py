@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from tests.integration.api.resuming import begin
 from tests.integration.api.running import Api, running_api, wait_until
 
 CHUNK = bytes(range(256)) * 1024
@@ -62,3 +64,19 @@ def test_large_upload_that_is_aborted_leaves_nothing(roomy: Api) -> None:
     metric = 'route="/api/v1/uploads",status="400"'
     wait_until(lambda: metric in roomy.client.get("/metrics").text, "the aborted upload has an outcome")
     assert roomy.traces() == before
+
+
+def test_resumable_upload_of_300_megabytes_takes_constant_memory(roomy: Api) -> None:
+    roomy.client.timeout = httpx.Timeout(120)  # the last byte is answered when all are in one object
+    begin(roomy, len(CHUNK)).patch(0, CHUNK)
+    peak, before = [0], roomy.resident_bytes()
+    upload = begin(roomy, SIZE)
+    assert upload.patch(0, measured(roomy, before, peak, form=False)).status_code == 204
+    stored = roomy.storage / roomy.query("SELECT key FROM uploads WHERE id = %s", upload.id)[0][0]
+    row = upload.stored()
+    assert row is not None
+    with stored.open("rb") as file:
+        assert row[:2] == (hashlib.file_digest(file, "sha256").hexdigest(), SIZE)
+    stored.unlink()
+    assert not list((roomy.storage / "parts").rglob("*-*-*-*-*/*"))
+    assert max(peak[0], roomy.resident_bytes() - before) < ROOM
