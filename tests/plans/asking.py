@@ -24,7 +24,7 @@ LONGEST: Final = 60.0
 _IN_PATH: Final = {
     **{f"{kind}_id": kind for kind in ("job", "batch", "delivery", "endpoint", "key")},
     "dead_letter_id": "letter",
-    "task": "request",
+    "task_id": "request",
 }
 #: What parameters of queries are asked with, besides the values of enumerations.
 _IN_QUERY: Final[Mapping[str, Callable[[Mapping[str, uuid.UUID]], list[str]]]] = {

@@ -39,6 +39,7 @@ class Explainer:
         #: By name; what a connection has prepared outlives its transactions.
         self._prepared: dict[str, str] = {}
         self._tables = self._tables_of_indexes()
+        self._connection.rollback()
 
     def close(self) -> None:
         self._connection.close()

@@ -24,8 +24,9 @@ _ID: Final = """
 _AT: Final = "now() - interval '30 days' + n * interval '30 days' / {rows}"
 PROJECTS: Final = ("default", "rare")
 """Who has most, and who has few and old rows only: those who ask."""
+#: As many are worked on at once as by a thousand processes.
 _STATUS: Final = """
-    CASE WHEN n % 100 < 3 THEN 'queued' WHEN n % 100 = 3 THEN 'processing' WHEN n % 100 < 9 THEN 'failed'
+    CASE WHEN n % 100 < 3 THEN 'queued' WHEN n % 1000 = 3 THEN 'processing' WHEN n % 100 BETWEEN 4 AND 8 THEN 'failed'
          WHEN n % 100 = 9 THEN 'canceled' ELSE 'completed' END
 """
 #: One that has nearly all, one that has a tenth, and one whose rows are few and old: for it nearly all are wrong ones.
@@ -91,13 +92,13 @@ _TABLES: Final = (
             "dispatched_at": "CASE WHEN n % 100 = 1 THEN now() END",
             "dispatch_number": "CASE WHEN n % 100 = 1 THEN n END",
             "run_at": "CASE WHEN n % 100 = 2 THEN now() + interval '1 day' END",
-            "lease_until": "CASE WHEN n % 100 = 3 THEN now() + interval '1 hour' END",
-            "claimed_by": "CASE WHEN n % 100 = 3 THEN 'worker' END",
+            "lease_until": "CASE WHEN n % 1000 = 3 THEN now() + interval '1 hour' END",
+            "claimed_by": "CASE WHEN n % 1000 = 3 THEN 'worker' END",
             "error": """CASE WHEN n % 100 BETWEEN 4 AND 8
                         THEN '{"code": "undecodable", "title": "t", "detail": "d", "retryable": false}'::jsonb END""",
             "created_at": _AT,
             "started_at": f"CASE WHEN n % 100 >= 3 THEN {_AT} END",
-            "finished_at": f"CASE WHEN n % 100 > 3 THEN {_AT} + n % 1000 * interval '1 ms' END",
+            "finished_at": f"CASE WHEN n % 100 >= 3 AND n % 1000 <> 3 THEN {_AT} + n % 1000 * interval '1 ms' END",
         },
     ),
     (
@@ -157,7 +158,7 @@ _TABLES: Final = (
             "url": "'https://example.com/' || n % 5",
             "dispatched_at": "CASE WHEN n % 100 = 1 THEN now() END",
             "run_at": "CASE WHEN n % 100 = 2 THEN now() + interval '1 day' END",
-            "lease_until": "CASE WHEN n % 100 = 3 THEN now() + interval '1 hour' END",
+            "lease_until": "CASE WHEN n % 1000 = 3 THEN now() + interval '1 hour' END",
             "created_at": _AT,
         },
     ),

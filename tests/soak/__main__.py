@@ -106,8 +106,9 @@ is sent to the API: plain, with each value of each filter, for the largest page 
 of a project that has nearly all rows and of one that has few old ones. Every statement that the API sends then is
 explained (`EXPLAIN (ANALYZE, BUFFERS)`, on a connection with the API's settings). None may read a big table as a whole,
 look at more than 6,000 rows of one, or read more than 4,000 pages (an index of a million rows has more); `/stats` and
-`/queues`, which count, have bounds of their own. `make test` does the same with 20,000 rows. Each figure is that of
-the operation's dearest statement.
+`/queues`, which count, have bounds of their own, and a filter by `metadata` may take all index entries of a value (here
+every fourth job has it), but not their rows. `make test` does the same with 20,000 rows. Each figure is that of the
+operation's dearest statement.
 
 Last run: {today}, `{asked}`.
 

@@ -48,6 +48,10 @@ class DeadLetter(Base):
     __table_args__ = (
         Index("ix_dead_letters_project", "project", "id"),
         Index("ix_dead_letters_created", "created_at"),
+        # Lists that ask for a task, for what was replayed, and for what was not.
+        Index("ix_dead_letters_task", "project", "task", "id"),
+        Index("ix_dead_letters_replayed", "project", "id", postgresql_where=text("replayed_at IS NOT NULL")),
+        Index("ix_dead_letters_open", "project", "id", postgresql_where=text("replayed_at IS NULL")),
     )
 
 

@@ -170,7 +170,9 @@ class TaskRequest(WorkColumns, Base):
         batch = Index("ix_task_requests_batch", text("(payload ->> 'batch_id')"), "id", postgresql_where=asked)
         there = text("(result ->> 'key') IS NOT NULL")
         archives = Index("ix_task_requests_archives", "finished_at", postgresql_where=there)
-        return (*super().__table_args__, batch, archives)
+        # Lists that ask for a status.
+        of_status = Index("ix_task_requests_status", "status", "id")
+        return (*super().__table_args__, batch, archives, of_status)
 
 
 class DispatchMark(Base):

@@ -27,6 +27,7 @@ def upgrade() -> None:
     _keys()
     _uploads()
     _task_requests()
+    _dead_letters()
 
 
 def _batches() -> None:
@@ -156,6 +157,17 @@ def _uploads() -> None:
     )
 
 
+def _dead_letters() -> None:
+    op.create_index("ix_dead_letters_task", "dead_letters", ["project", "task", "id"])
+    for name, state in (("replayed", "IS NOT NULL"), ("open", "IS NULL")):
+        op.create_index(
+            f"ix_dead_letters_{name}",
+            "dead_letters",
+            ["project", "id"],
+            postgresql_where=sa.text(f"replayed_at {state}"),
+        )
+
+
 def _task_requests() -> None:
     turn = sa.text("(extract(epoch FROM now()) * 1000000)::bigint")
     op.create_table(
@@ -205,6 +217,7 @@ def _task_requests() -> None:
         postgresql_where=sa.text("lease_until IS NOT NULL"),
     )
     op.create_index("ix_task_requests_project", "task_requests", ["project", "id"])
+    op.create_index("ix_task_requests_status", "task_requests", ["status", "id"])
     op.create_index(
         "ix_task_requests_batch",
         "task_requests",
