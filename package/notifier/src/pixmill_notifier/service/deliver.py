@@ -55,7 +55,10 @@ def deliver(delivery_id: uuid.UUID, courier: Courier) -> None:
         return
     delivery, job = claimed
     structlog.contextvars.bind_contextvars(
-        job_id=str(delivery.job_id), delivery_id=str(delivery.id), attempt=delivery.attempts
+        job_id=str(delivery.job_id),
+        delivery_id=str(delivery.id),
+        attempt=delivery.attempts,
+        request_id=delivery.request_id,
     )
     place = courier.gate.enter(delivery.host)
     if isinstance(place, float):

@@ -1,5 +1,6 @@
 """One stage of a job in a worker: claim, run the body, record how it ended."""
 
+import time
 import uuid
 from collections.abc import Callable
 
@@ -36,7 +37,13 @@ def run_stage(runtime: Runtime, job_id: str, stage: Stage, task: TaskName, body:
         return
     failpoint(f"{stage}.claimed", job.id)
     structlog.contextvars.bind_contextvars(job_id=job_id, attempt=job.attempts, request_id=job.request_id)
-    failure = failure_of(lambda: body(job, ClaimCheck(job, runtime.database)))
+
+    def work() -> None:
+        started = time.monotonic()
+        body(job, ClaimCheck(job, runtime.database))
+        log.info("stage done", stage=stage, ms=round((time.monotonic() - started) * 1000))
+
+    failure = failure_of(work)
     if failure is None:
         return
     with runtime.database.session_scope() as session:
