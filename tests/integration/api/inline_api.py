@@ -22,7 +22,7 @@ ALWAYS: Final = {
     "REDIS_URL": "",
     "PIXMILL_WEBHOOK_SECRET": SECRET,
     "PIXMILL_EGRESS_ALLOW": "127.0.0.1",
-    "PIXMILL_LEASE": "3",
+    "PIXMILL_LEASE": "6",
     "PIXMILL_DISPATCH_POLL": "0.2",
     "PIXMILL_LOG_LEVEL": "info",
 }
