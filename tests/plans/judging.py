@@ -34,7 +34,7 @@ MORE_ROWS: Final[Mapping[str, int]] = {
 
 
 METADATA: Final = "?metadata."
-"""A filter of whose values Postgres does not know the shares: it may take all index entries of one, but not the rows."""
+"""A filter of whose values Postgres knows no shares: it may take all index entries of one, but not the rows."""
 
 
 @dataclass
