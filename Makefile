@@ -16,7 +16,7 @@ ARGS ?=
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: bench-api bench-archives bench-backlog bench-deliveries bench-imaging bench-renditions bench-streams help install demo up test test-unit fuzz soak chaos check moon lock fmt clean
+.PHONY: bench-api bench-archives bench-backlog bench-deliveries bench-imaging bench-renditions bench-streams help install demo up test test-unit fuzz fuzz-api fuzz-files soak chaos check moon lock fmt clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,8 +46,13 @@ test: install ## all tests; starts the servers it needs by itself
 test-unit: install ## the fast ones: no socket, no server
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-fuzz: install ## damaged files through both decoders; ARGS="--seconds 600 --write" renews docs/fuzz.md
+fuzz: fuzz-files fuzz-api ## all that is made to break things: damaged files, and requests
+
+fuzz-files: install ## damaged files through both decoders; ARGS="--seconds 600 --write" renews docs/fuzz.md
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz-api: install ## schemathesis with all its checks against a live API; API_ARGS="--examples 200 --seed 7"
+	$(BIN)/python -m tests.fuzz.api $(API_ARGS)
 
 soak: install ## 5,000 good and hostile files through one worker, plans of GETs at a million rows; ARGS="--write" renews docs/soak.md
 	$(BIN)/python -m tests.soak $(ARGS)
