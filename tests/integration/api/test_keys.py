@@ -44,7 +44,6 @@ def bearer(api: Api, project: str) -> dict[str, str]:
         "Bearer \xe9",
         f"Bearer pxm_{'0' * 10_000}",
         f"Bearer pxm_{'0' * 12}{'a' * 43}",
-        f"Bearer pxm_{'0' * 12}{'a' * 43}\t",
         f"Bearer  pxm_{'0' * 12}' OR 1=1 --",
     ],
     ids=lambda header: repr(header)[:30] + str(len(header or "")),
