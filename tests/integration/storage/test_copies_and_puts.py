@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from tests.integration.storage.conftest import Place
+from tests.integration.storage.conftest import Place, opened
 
 from pixmill_shared.storage import InvalidKey, ObjectNotFound, ObjectStore
 from pixmill_shared.storage.store import SignedPut
@@ -82,3 +82,19 @@ def test_a_signed_put_ends(bucket: Place) -> None:
     while httpx.put(put.url, content=b"1", headers=put.headers, trust_env=False).status_code != 403:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_urls_are_signed_for_another_address_where_browsers_need_one(bucket: Place) -> None:
+    seen = bucket.settings.aws_endpoint_url.replace("127.0.0.1", "localhost")
+    settings = bucket.settings.model_copy(update={"aws_public_endpoint_url": seen})
+    place = Place(opened(settings), settings, list)
+    put = signed(place, "a")
+    assert put.url.startswith(f"{seen}/")
+    assert httpx.put(put.url, content=b"bytes", headers=put.headers, trust_env=False).status_code == 200
+    assert place.store.get("a") == b"bytes"
+    url = place.store.signed_url("a", soon(), "image/webp", "a.webp")
+    assert url.startswith(f"{seen}/")
+    assert httpx.get(url, trust_env=False).content == b"bytes"
+    # The signature holds for the address that it was made for.
+    elsewhere = url.replace("localhost", "127.0.0.1")
+    assert httpx.get(elsewhere, trust_env=False).status_code == 403

@@ -38,6 +38,11 @@ class StorageSettings(Settings):
         validation_alias="AWS_ENDPOINT_URL",
         description="URL of an S3-compatible server; empty: AWS itself",
     )
+    aws_public_endpoint_url: str = Field(
+        default="",
+        validation_alias="PIXMILL_STORAGE_PUBLIC_ENDPOINT",
+        description="URL by which browsers reach that server, for signed URLs; empty: the same",
+    )
     timeout: int = Field(
         default=30,
         ge=1,
@@ -69,7 +74,7 @@ class StorageSettings(Settings):
             _require_bucket(host, path)
         return value
 
-    @field_validator("aws_endpoint_url")
+    @field_validator("aws_endpoint_url", "aws_public_endpoint_url")
     @classmethod
     def _http(cls, value: str) -> str:
         if not value:

@@ -21,7 +21,7 @@ def open_store(settings: StorageSettings, signer: FileUrlSigner, public_url: str
     if settings.directory:
         return DirectoryStore(settings.directory, signer, public_url)
     try:
-        return BucketStore(_bucket(settings))
+        return BucketStore(_bucket(settings), _bucket(_seen_from_outside(settings)))
     except (BaseError, ValueError) as error:
         # The first line: the others are the library's view of itself.
         raise ConfigurationError(f"PIXMILL_STORAGE_URL: {str(error).partition(chr(10))[0]}") from error
@@ -65,6 +65,11 @@ def _bucket(settings: StorageSettings) -> S3Store | GCSStore | AzureStore:
     if settings.url.startswith("az://"):
         return AzureStore.from_url(settings.url, **options)
     return S3Store.from_url(settings.url, config=_s3_config(settings), **options)  # type: ignore[arg-type]
+
+
+def _seen_from_outside(settings: StorageSettings) -> StorageSettings:
+    endpoint = settings.aws_public_endpoint_url or settings.aws_endpoint_url
+    return settings.model_copy(update={"aws_endpoint_url": endpoint})
 
 
 def _s3_config(settings: StorageSettings) -> dict[str, str]:
