@@ -118,12 +118,13 @@ def test_archive_that_breaks_off_is_not_taken_for_whole(api: Api) -> None:
 
 
 def test_slow_readers_hold_no_connection_and_those_who_go_leave_nothing(api: Api) -> None:
-    job_id = job(api, {"a": noise(12_000_000), "b": noise(12_000_000)})
+    batch_id = batch(api, 1)
+    job_id = job(api, {"a": noise(12_000_000), "b": noise(12_000_000)}, batch_id=batch_id)
     api.client.get("/health")
     before = connections(api)
     with contextlib.ExitStack() as readers:
         for _ in range(25):
-            readers.enter_context(slow_reader(api, f"/api/v1/jobs/{job_id}/outputs.zip"))
+            readers.enter_context(slow_reader(api, f"/api/v1/batches/{batch_id}/outputs.zip"))
         # More of them than the API has threads, and all of them stopped in the middle: others are served.
         assert api.client.get(f"/api/v1/jobs/{job_id}").status_code == 200
         assert api.query(IN_TRANSACTION)[0][0] == 0
