@@ -57,7 +57,7 @@ async def describe_tus_upload(upload_id: str, context: Shared) -> Response:
     "",
     status_code=201,
     summary="Begin a resumable upload",
-    responses={**CREATED, **problems_of(400, 401, 408, 409, 412, 413, 415, 422, 423, 460, 503)},
+    responses={**CREATED, **problems_of(400, 401, 404, 408, 409, 410, 412, 413, 415, 422, 423, 460, 503)},
     openapi_extra=CREATES,
 )
 async def create_tus_upload(request: Request, context: Shared, caller: Writing, _: Version) -> Response:
