@@ -1,19 +1,25 @@
 """ZIP files of outputs, made while they are sent."""
 
 import contextlib
+import hashlib
 import io
 import os
 import shutil
 import socket
 import subprocess
 import threading
+import uuid
 import zipfile
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.integration.api.filled import any_id, batch, drop_object, job, jobs, noise
-from tests.integration.api.running import Api, wait_until
+from tests.integration.api.running import Api, running_api, wait_until
+from tests.s3 import S3
+
+from pixmill_api.service.building import build
+from pixmill_shared.runtime import Runtime
 
 
 def files_in(data: bytes) -> dict[str, bytes]:
@@ -196,3 +202,24 @@ def test_memory_stays_flat_however_large_the_archive_is(api: Api) -> None:
     watcher.join()
     assert received > 40 * size
     assert most[0] - before < 60_000_000
+
+
+def test_archive_of_a_bucket_is_built_and_streamed_alike(
+    postgres_url: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.variables("archives").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    with running_api(postgres_url, tmp_path / "local", **s3.variables("archives")) as api:
+        batch_id, data = batch(api, 1), noise(6_000_000)
+        job_id = job(api, {"web": data, "thumb": b"x"}, batch_id=batch_id)
+        clients = Runtime()
+        for path in (api.storage / "renditions").rglob("*.png"):
+            clients.store.put(str(path.relative_to(api.storage)), path.read_bytes(), "image/png")
+        expected = {f"{job_id}/web.png": data, f"{job_id}/thumb.png": b"x"}
+        assert files_in(api.client.get(f"/api/v1/batches/{batch_id}/outputs.zip").content) == expected
+        made = build(clients, uuid.uuid4(), batch_id=uuid.UUID(batch_id), job_id=None)
+        stored = clients.store.get(made["key"])
+        clients.database.dispose()
+        assert files_in(stored) == expected
+        assert (len(stored), hashlib.sha256(stored).hexdigest()) == (made["bytes"], made["sha256"])
