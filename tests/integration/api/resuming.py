@@ -80,7 +80,8 @@ def begin(api: Api, length: int, headers: dict[str, str] | None = None) -> Tus:
 def open_patch(upload: Tus, offset: int, length: int) -> Iterator[socket.socket]:
     """A PATCH that announces ``length`` bytes and has sent none yet."""
     parts = urlsplit(upload.url)
-    assert parts.hostname and parts.port
+    assert parts.hostname
+    assert parts.port
     with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         head = f"PATCH {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpload-Offset: {offset}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in STREAM.items())
