@@ -196,8 +196,14 @@ def test_list_is_by_name_with_the_builtin_ones_between_whatever_the_size_of_a_pa
 
 def test_parallel_puts_get_different_versions(guarded: Api) -> None:
     user = User(guarded, "parallel")
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda width: user.put("hero", width), range(1, 25)))
+
+    def put(width: int) -> httpx.Response:
+        # On a busy machine some wait for the others longer than a lock may be waited for, and are to try again.
+        tries = (user.put("hero", width) for _ in range(20))
+        return next(answer for answer in tries if answer.status_code != 503)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(put, range(1, 25)))
     assert sorted(answer.json()["version"] for answer in answers) == list(range(1, 25))
     assert [answer.status_code for answer in answers].count(201) == 1
     for answer in answers:
