@@ -8,8 +8,8 @@ from pixmill_api.domain.builtin_presets import BUILTIN
 from pixmill_api.domain.etags import matches
 from pixmill_api.domain.presets import Reference, cursor_after, parse_cursor, parse_reference
 from pixmill_api.errors import InvalidRequest
+from pixmill_api.process_schemas import ProcessRequest
 from pixmill_api.reading import read_job, read_preset, read_short
-from pixmill_api.schemas import ProcessRequest
 from pixmill_api.service.presets import builtin_version
 from pixmill_shared.domain.recipe import Limits, Recipe, parse_recipe
 

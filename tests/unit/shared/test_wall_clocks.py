@@ -16,6 +16,11 @@ ALLOWED = {
     "shared/src/pixmill_shared/storage/bucket.py",  # how long a signed URL is valid
     "notifier/src/pixmill_notifier/channels/webhook.py",  # in signatures
     "notifier/src/pixmill_notifier/service/deliver.py",  # in signatures and signed URLs
+    "api/src/pixmill_api/progress/links.py",  # whether a signed link is valid still
+    "api/src/pixmill_api/progress/opening.py",  # the same
+    "api/src/pixmill_api/progress/passes.py",  # how far back events are looked for, by the ids that they have
+    "api/src/pixmill_api/service/presigning.py",  # whether a signed URL is valid still
+    "api/src/pixmill_api/service/task_requests.py",  # whether an archive can be downloaded still
     "api/src/pixmill_api/routes/files.py",  # whether a signed URL is valid still
     "api/src/pixmill_api/service/job_documents.py",  # how long a signed URL is valid
     "api/src/pixmill_api/service/submission.py",  # whether a run_at is absurdly far away

@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 from pixmill_api.domain.documents import unstorable
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.preset_schemas import PresetRequest
-from pixmill_api.schemas import BOX, JobRequest, ShortOptions
+from pixmill_api.process_schemas import BOX, ShortOptions
+from pixmill_api.schemas import JobRequest
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.domain.recipe import Limits, Recipe, RecipeError, parse_recipe, process_recipe
 

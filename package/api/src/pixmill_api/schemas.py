@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,11 +18,9 @@ from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.domain.jobs import JobStatus, Stage
 from pixmill_shared.domain.places import MAX_PLACE
-from pixmill_shared.domain.recipe import FILTERS, MAX_DIMENSION, RECIPE_SCHEMA
+from pixmill_shared.domain.recipe import RECIPE_SCHEMA
 from pixmill_shared.egress import InvalidUrl
 from pixmill_shared.egress.urls import MAX_URL_LENGTH, parse_url
-
-DIMENSION_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
 
 
 def _web_url(text: str) -> str:
@@ -166,27 +164,7 @@ class JobRequest(Options):
     preset: PresetReference | None = None
 
 
-BOX: Final = ("width", "height", "filter")
-"""What a preset goes without."""
-
-
-def _box_or_preset(schema: dict[str, Any]) -> None:
-    absent = {"anyOf": [{"not": {"required": ["preset"]}}, {"properties": {"preset": {"type": "null"}}}]}
-    schema["anyOf"] = [absent, {"not": {"anyOf": [{"required": [name]} for name in BOX]}}]
-
-
-class ShortOptions(Options):
-    """One output that fits into a box, or what a preset says."""
-
-    model_config = ConfigDict(json_schema_extra=_box_or_preset)
-
-    width: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 800
-    height: Annotated[Any, WithJsonSchema(DIMENSION_SCHEMA)] = 600
-    filter: Annotated[Any, WithJsonSchema({"type": "string", "enum": ["none", *FILTERS]})] = "none"
-    preset: PresetReference | None = None
-
-
-def _as_form(schema: dict[str, Any]) -> None:
+def as_form(schema: dict[str, Any]) -> None:
     """A form has the field `file` besides, and no way to write null."""
     fields = schema.setdefault("properties", {})
     for field in fields.values():
@@ -200,32 +178,7 @@ def _as_form(schema: dict[str, Any]) -> None:
 class UploadForm(_Body):
     """The picture alone."""
 
-    model_config = ConfigDict(json_schema_extra=_as_form)
-
-
-def _as_short_form(schema: dict[str, Any]) -> None:
-    _as_form(schema)
-    _box_or_preset(schema)
-    schema["examples"] = [{"file": "…", "width": 800, "height": 600, "filter": "sharpen"}]
-
-
-class ProcessForm(ShortOptions):
-    """The short form, with the bytes of the picture: one output that fits into a box."""
-
-    model_config = ConfigDict(json_schema_extra=_as_short_form)
-
-
-def _as_short_request(schema: dict[str, Any]) -> None:
-    _box_or_preset(schema)
-    schema["examples"] = [schema_examples.PROCESS_REQUEST]
-
-
-class ProcessRequest(ShortOptions):
-    """The short form, with the address of the picture."""
-
-    model_config = ConfigDict(json_schema_extra=_as_short_request)
-
-    image_url: WebUrl
+    model_config = ConfigDict(json_schema_extra=as_form)
 
 
 class UploadDocument(BaseModel):

@@ -14,10 +14,10 @@ from pixmill_api.domain.media_types import FORM, essence
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.idempotency import Once, once_per_key
 from pixmill_api.openapi import body, problems_of
+from pixmill_api.process_schemas import ProcessForm, ProcessRequest
 from pixmill_api.reading import read_short
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import HELD, MADE, accepted, held, request_id_of
-from pixmill_api.schemas import ProcessForm, ProcessRequest
 from pixmill_api.service.form_intake import ENVELOPE, received_form
 from pixmill_api.service.presets import resolve_recipe
 from pixmill_api.service.submission import Submission, submit
