@@ -2,13 +2,15 @@
 
 import datetime
 import uuid
+from typing import Annotated
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pixmill_api.domain.moments import parse_moment
-from pixmill_api.parameters import Flag, Id, Time, Whole
+from pixmill_api.parameters import WHOLE, Flag, Id, Time
 
+Whole = Annotated[int, Field(ge=-9, le=9), WHOLE]
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
@@ -45,3 +47,7 @@ def test_what_is_written_otherwise_is_not(kind: object, text: str) -> None:
 def test_offset_that_leads_beyond_the_calendar_means_its_end() -> None:
     assert parse_moment("9999-12-31T23:59:59-23:59") == datetime.datetime.max.replace(tzinfo=datetime.UTC)
     assert parse_moment("0001-01-01T00:00:00+23:59") == datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
+
+def test_bounds_of_an_integer_are_in_its_schema() -> None:
+    assert TypeAdapter(Whole).json_schema() == {"type": "integer", "minimum": -9, "maximum": 9}

@@ -64,7 +64,7 @@ Name = Annotated[
         description="what the key is for; no control characters",
     ),
 ]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST), BeforeValidator(_whole)]
 Scopes = Annotated[
     list[Scope],
     Field(min_length=1),
@@ -98,7 +98,7 @@ class KeyRequest(_Body):
     presets_only: StrictBool = Field(default=False, description=_PRESETS_ONLY)
     rate_limit: Count | None = Field(default=None, description=_RATE)
     max_unfinished: Count | None = Field(default=None, description=_UNFINISHED)
-    expires_in: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LONGEST_LIFE)] | None = Field(
+    expires_in: Annotated[int, Field(ge=1, le=LONGEST_LIFE), BeforeValidator(_whole)] | None = Field(
         default=None, description="seconds until it can be used no more; null: never"
     )
 

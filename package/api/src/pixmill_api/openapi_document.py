@@ -39,6 +39,7 @@ def _built(app: FastAPI) -> dict[str, Any]:
         tags=list(_tags(app)),
     )
     _drop_defaults(found)
+    _drop_bodies(found)
     for operation in _operations(found):
         for scope in (scope for needed in operation.get("security", ()) for scope in next(iter(needed.values()))):
             operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".lstrip()
@@ -50,6 +51,14 @@ def _built(app: FastAPI) -> dict[str, Any]:
     add_examples(found)
     add_links(found)
     return found
+
+
+def _drop_bodies(document: dict[str, Any]) -> None:
+    """FastAPI gives an answer to HEAD the content of one to GET."""
+    for operations in document["paths"].values():
+        for status, answer in operations.get("head", {}).get("responses", {}).items():
+            if status.startswith("2"):
+                answer.pop("content", None)
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,13 +4,14 @@ import uuid
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import Field
 
 from pixmill_api.domain.ids import CURSOR_PATTERN, parse_cursor
 from pixmill_api.errors import InvalidRequest
-from pixmill_api.parameters import Whole
+from pixmill_api.parameters import WHOLE
 from pixmill_shared.domain.json_reader import JsonError
 
-Limit = Annotated[Whole, Query(ge=1, le=200)]
+Limit = Annotated[int, Field(ge=1, le=200), WHOLE, Query()]
 Cursor = Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="next_cursor of the page before")]
 
 

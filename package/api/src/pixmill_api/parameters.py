@@ -50,7 +50,8 @@ def _moment(given: object) -> datetime.datetime:
     return found
 
 
-Whole = Annotated[int, BeforeValidator(_integer)]
+WHOLE = BeforeValidator(_integer)
+"""Of an integer; after its bounds, or the document would not have them."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Id = Annotated[uuid.UUID, BeforeValidator(_id), WithJsonSchema({"type": "string", "format": "uuid"})]
 Time = Annotated[

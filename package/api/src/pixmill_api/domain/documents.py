@@ -15,12 +15,14 @@ MAX_METADATA_KEYS: Final = 50
 MAX_METADATA_KEY_LENGTH: Final = 64
 MAX_METADATA_BYTES: Final = 8_000
 _ENOUGH: Final = 50
+_EXACT: Final = 2**53
+"""Up to here a float is the integer that was written."""
 
 
 def read_document(body: bytes) -> Any:
     """The value, or ValueError with a sentence. Takes UTF-8 only; NaN and Infinity are no JSON."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_number)
     except UnicodeDecodeError:
         raise ValueError("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -34,6 +36,12 @@ def read_document(body: bytes) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"The body has {name} in it, which is no JSON.")
+
+
+def _number(text: str) -> int | float:
+    """JSON has one kind of number: 800.0 is the integer 800."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= _EXACT else value
 
 
 def unstorable(document: object) -> list[JsonError]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
+from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
@@ -16,7 +17,7 @@ from pixmill_api.errors import InvalidRequest, NotFound
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.openapi import KEYED, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
-from pixmill_api.parameters import Flag, Time, Whole
+from pixmill_api.parameters import WHOLE, Flag, Time
 from pixmill_api.routes import router as make_router
 from pixmill_api.routes.submitting import request_id_of
 from pixmill_api.schemas import JobDocument
@@ -107,7 +108,7 @@ async def replay_dead_letters(
     task: Annotated[str, Query(json_schema_extra={"enum": list(REPLAYABLE)})],
     since: Since,
     until: Until = None,
-    limit: Annotated[Whole, Query(ge=1, le=MOST)] = MOST,
+    limit: Annotated[int, Field(ge=1, le=MOST), WHOLE, Query()] = MOST,
 ) -> JSONResponse:
     """Oldest first, each once; what cannot be replayed is passed over. While `has_more`, call again with the same
     `until`: without one the letters of what was replayed and failed again are taken on as well.

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from pixmill_api.auth import Administering, Reading, Shared
@@ -12,7 +13,7 @@ from pixmill_api.domain.presets import CURSOR_PATTERN, MAX_VERSION, NAME_PATTERN
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.openapi import body, problems_of, success
 from pixmill_api.paging import Limit
-from pixmill_api.parameters import Whole
+from pixmill_api.parameters import WHOLE
 from pixmill_api.preset_schemas import PresetDocument, PresetList, PresetRequest
 from pixmill_api.reading import read_preset
 from pixmill_api.routes import router as make_router
@@ -62,7 +63,8 @@ async def get_preset(
     context: Shared,
     caller: Reading,
     version: Annotated[
-        Whole | None, Query(ge=0, le=MAX_VERSION, description="the newest if not given; 0: the built-in one")
+        Annotated[int, Field(ge=0, le=MAX_VERSION), WHOLE] | None,
+        Query(description="the newest if not given; 0: the built-in one"),
     ] = None,
 ) -> JSONResponse:
     """Its newest version, or the one that is asked for. Versions before a deletion are gone."""
