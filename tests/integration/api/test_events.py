@@ -123,7 +123,7 @@ def test_viewer_who_leaves_leaves_nothing_behind(api: Api) -> None:
     wait_until(lambda: viewers(api) == before, "both are forgotten", 30)
 
 
-@pytest.mark.parametrize("id", ["x", str(uuid.uuid4()), "%00", "'--"])
+@pytest.mark.parametrize("id", ["x", "01890a5d-ac96-774b-bcce-b302099a8057", "%00", "'--"])
 @pytest.mark.parametrize("kind", ["jobs", "batches"])
 def test_what_is_not_there_is_404(api: Api, kind: str, id: str) -> None:
     assert_problem(api.client.get(f"/api/v1/{kind}/{id}/events"), 404, "not_found")
