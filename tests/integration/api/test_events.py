@@ -1,7 +1,6 @@
 """The event stream of a job: what comes, in which order, and where it goes on."""
 
 import time
-import uuid
 
 import pytest
 from tests.integration.api.running import Api, wait_until
