@@ -14,6 +14,7 @@ from tests.integration.api.running import Api, running_api
 from tests.integration.api.test_bad_input import JSON, NOBODYS, RECIPE, URL, assert_problem, raw
 
 from pixmill_shared.contract.tasks import TaskName
+from pixmill_shared.schedule import SCHEDULE
 
 FORBIDDEN = [
     "http://127.0.0.1/hook",
@@ -45,6 +46,7 @@ def impatient(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
 def filled(path: str) -> str:
     """The path of something that is nobody's; tasks are there, whoever asks."""
     path = path.replace("/tasks/{task_id}", f"/tasks/{TaskName.CLEAN_UP}").replace("{task}", TaskName.CLEAN_UP)
+    path = path.replace("{entry}", SCHEDULE[0].name)
     return re.sub(r"\{\w+_id\}", NOBODYS, path).replace("{name}", "nobodys").replace("{key}", "x")
 
 

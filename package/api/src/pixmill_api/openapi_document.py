@@ -39,7 +39,7 @@ def _built(app: FastAPI) -> dict[str, Any]:
         tags=list(_tags(app)),
     )
     _drop_defaults(found)
-    _drop_bodies(found)
+    _drop_guesses(found)
     for operation in _operations(found):
         for scope in (scope for needed in operation.get("security", ()) for scope in next(iter(needed.values()))):
             operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".lstrip()
@@ -53,12 +53,12 @@ def _built(app: FastAPI) -> dict[str, Any]:
     return found
 
 
-def _drop_bodies(document: dict[str, Any]) -> None:
-    """FastAPI gives an answer to HEAD the content of one to GET."""
-    for operations in document["paths"].values():
-        for status, answer in operations.get("head", {}).get("responses", {}).items():
-            if status.startswith("2"):
-                answer.pop("content", None)
+def _drop_guesses(document: dict[str, Any]) -> None:
+    """FastAPI takes an answer that no route describes for JSON of any kind, also one without a body."""
+    for operation in _operations(document):
+        for status, answer in operation["responses"].items():
+            if status.startswith("2") and answer.get("content", {}).get(JSON) == {"schema": {}}:
+                del answer["content"][JSON]
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
