@@ -58,6 +58,8 @@ def _point(document: Any) -> None:
     for key, value in document.items() if isinstance(document, dict) else ():
         if key in KNOWN and isinstance(value, str) and _is_reference(key, value):
             document[key] = KNOWN[key]
+        if key == "bytes" and isinstance(value, int | float) and value > 1_000_000:
+            document[key] = 1000
         if key == "recipe" and _fits.is_valid(value) and not _goes_together(value):
             document[key] = {"outputs": [{"name": "web"}]}
     for value in document.values() if isinstance(document, dict) else document:

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from pixmill_api.schemas import Metadata, Options, PresetReference, ProblemError, Source
+from pixmill_api.schemas import Metadata, Options, Place, PresetReference, ProblemError, Source
 from pixmill_api.settings.batches import MOST_ITEMS
 from pixmill_api.webhook_schemas import ReceiverUrl
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.domain.batches import BatchStatus
-from pixmill_shared.domain.places import MAX_PLACE
 from pixmill_shared.domain.recipe import RECIPE_SCHEMA
 
 _NULL: Final = {"type": "null"}
@@ -35,7 +34,6 @@ _SOURCES: Final[list[Any]] = [
 ]
 
 Recipe = Annotated[Any, WithJsonSchema({"anyOf": [RECIPE_SCHEMA, _NULL]})]
-Destination = Annotated[str, Field(min_length=1, max_length=MAX_PLACE)]
 
 
 class BatchItem(BaseModel):
@@ -46,7 +44,7 @@ class BatchItem(BaseModel):
     source: Source
     recipe: Recipe = None
     preset: PresetReference | None = None
-    destination: Destination | None = None
+    destination: Place | None = None
     webhook_url: ReceiverUrl | None = Field(default=None, description="is told when this job has ended, signed")
     metadata: Metadata | None = None
 
@@ -56,7 +54,7 @@ class BatchOptions(Options):
 
     recipe: Recipe = None
     preset: PresetReference | None = None
-    destination: Destination | None = Field(default=None, examples=["s3://bucket/prefix"])
+    destination: Place | None = Field(default=None, examples=["s3://bucket/prefix"])
     webhook_url: ReceiverUrl | None = Field(
         default=None, description="is told once, when the last job has ended (`batch.completed`), signed"
     )

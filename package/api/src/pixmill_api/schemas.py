@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from pixmill_api import schema_examples
 from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEY_LENGTH, MAX_METADATA_KEYS, wrong_metadata
 from pixmill_api.domain.moments import MEANT, parse_moment
-from pixmill_api.domain.patterns import TEXT, WEB_URL
+from pixmill_api.domain.patterns import PLACE, TEXT, WEB_URL
 from pixmill_api.domain.presets import REFERENCE_PATTERN
 from pixmill_api.parameters import Id
 from pixmill_api.webhook_schemas import ReceiverUrl
@@ -109,6 +109,13 @@ def one_of(*names: str) -> dict[str, Any]:
     }
 
 
+Place = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_PLACE),
+    WithJsonSchema({"type": "string", "pattern": PLACE, "examples": ["s3://bucket/prefix"]}),
+]
+
+
 class Source(_Body):
     """Exactly one of ``upload_id``, ``url`` and ``key``."""
 
@@ -121,7 +128,7 @@ class Source(_Body):
 
     upload_id: Id | None = Field(default=None, description="from POST /api/v1/uploads")
     url: WebUrl | None = Field(default=None, description="http or https; fetched by a worker")
-    key: Annotated[str, Field(min_length=1, max_length=MAX_PLACE)] | None = Field(
+    key: Place | None = Field(
         default=None,
         description="an object under a prefix that PIXMILL_SOURCES allows: its whole address, or what follows the "
         "prefix where there is one only",
@@ -154,7 +161,7 @@ class JobRequest(Options):
     )
 
     source: Source
-    destination: Annotated[str, Field(min_length=1, max_length=MAX_PLACE)] | None = Field(
+    destination: Place | None = Field(
         default=None,
         description="where each output is copied to, by its `key`: an address under a prefix that "
         "PIXMILL_DESTINATIONS allows",

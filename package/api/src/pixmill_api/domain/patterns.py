@@ -18,3 +18,7 @@ WEBHOOK_SECRET: Final = (
 
 TEXT: Final = r"^[^\x00]*$"
 """What Postgres keeps."""
+
+_SEGMENT: Final = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,60}"
+PLACE: Final = rf"^((s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{{0,60}}|file:///{_SEGMENT})(/{_SEGMENT}){{0,8}}$"
+"""The address of a prefix or an object, with eight segments at most; more, and other letters in them, are taken too."""
