@@ -29,6 +29,9 @@ _count = itertools.count(1)
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    data = getattr(getattr(case.meta, "phase", None), "data", None)
+    if str(getattr(data, "description", "")).startswith("Missing"):
+        return  # schemathesis leaves a header out on purpose, and forgets that if the case is changed
     headers = case.headers or {}
     for name in list(headers):
         if name.lower() == KEY.lower() and re.fullmatch(r"[\x20-\x7e]{1,255}", str(headers[name])):
