@@ -13,7 +13,7 @@ PACKAGES := package/shared package/api package/imaging package/notifier package/
 IMAGES ?=
 ARGS ?=
 # Many tests wait for processes rather than for the processor. tests/conftest.py has the order, and what stays together.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: bench-api bench-archives bench-backlog bench-deliveries bench-imaging bench-renditions bench-streams help install demo up test test-unit fuzz fuzz-api fuzz-files soak chaos check moon lock fmt clean

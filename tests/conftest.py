@@ -1,7 +1,6 @@
 """Fixtures that more than one kind of test needs. Servers start at their first use, once a session.
 
-And the order in which files are given to the processes that run them: those that wait longest first, so that no process
-is left alone with one at the end.
+And the order in which files are given to the processes that run them.
 """
 
 from collections.abc import Iterator
@@ -14,30 +13,29 @@ from xdist.scheduler import LoadFileScheduling
 from tests.s3 import S3, running_s3
 from tests.servers import Servers, running_servers
 
-WAIT_LONGEST: Final = (
-    "tests/e2e",
-    "tests/integration/local_stack",
-    "tests/integration/shared",
-    "tests/integration/containers",
-    "tests/integration/notifier",
-    "tests/integration/api",
-)
+CHAINS: Final = {
+    "tests/e2e/": "stacks that are broken",
+    "tests/integration/local_stack/": "stacks that are started",
+    "tests/integration/containers/": "stacks that are started",
+}
+"""Directories whose tests start whole stacks, each of which takes the processor for half a minute. Those of a chain run
+one after another, and chains begin first: so no two of them start at once, and none is left for the end.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_rank)
+    items.sort(key=lambda item: _chain(item.nodeid) or "~")
 
 
-def _rank(item: pytest.Item) -> int:
-    found = [rank for rank, directory in enumerate(WAIT_LONGEST) if item.nodeid.startswith(f"{directory}/")]
-    return found[0] if found else len(WAIT_LONGEST)
+def _chain(nodeid: str) -> str | None:
+    return next((chain for directory, chain in CHAINS.items() if nodeid.startswith(directory)), None)
 
 
 class ByStack(LoadFileScheduling):
-    """A file's tests share servers, and those that break things share a whole stack."""
+    """A file's tests share servers, and those of a chain share whole stacks."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "test_faults" if nodeid.startswith("tests/e2e/test_faults_") else super()._split_scope(nodeid)
+        return _chain(nodeid) or super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
