@@ -66,7 +66,6 @@ REQUESTABLE: Final = (
     Requestable(TaskName.CLEAN_UP, "Delete objects that no row names, and answers that are kept no longer"),
     Requestable(TaskName.EXPIRE_UPLOADS, "Delete uploads that no job used in time"),
     Requestable(TaskName.EXPIRE_KEYS, "Mark API keys that have expired as revoked"),
-    Requestable(TaskName.EXPIRE_KEYS, "Revoke API keys whose time is over"),
     BUILD_ARCHIVE,
     Requestable(TaskName.EVALUATE_ALERTS, "Measure all alerts, and tell of what changed"),
     Requestable(TaskName.SEND_REPORT, "Send the daily report, unless it was sent today"),
