@@ -90,7 +90,8 @@ _CLAIM = Prepared(
            (SELECT string_agg(convert_from(s.secret, 'UTF8'), ' ' ORDER BY s.id DESC) FROM endpoint_secrets s
             WHERE s.endpoint_id = c.endpoint_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
            ) AS endpoint_secrets,
-           EXISTS (SELECT FROM receivers r WHERE r.host = c.host) AS receiver_known, EXISTS (SELECT FROM probe) AS probe,
+           EXISTS (SELECT FROM receivers r WHERE r.host = c.host) AS receiver_known,
+           EXISTS (SELECT FROM probe) AS probe,
            coalesce((SELECT request_id FROM jobs WHERE id = c.job_id),
                     (SELECT request_id FROM batches WHERE id = (c.data ->> 'batch_id')::uuid)) AS request_id
     FROM claimed c LEFT JOIN api_keys k ON k.id = c.api_key_id LEFT JOIN endpoints e ON e.id = c.endpoint_id
