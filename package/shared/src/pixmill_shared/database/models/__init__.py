@@ -12,6 +12,7 @@ from pixmill_shared.database.models.pictures import (
     UploadPart,
     UploadSession,
 )
+from pixmill_shared.database.models.pipelines import Pipeline, PipelineItem, PipelineRun
 from pixmill_shared.database.models.records import (
     ApiKey,
     AuditRecord,
@@ -44,6 +45,9 @@ __all__ = [
     "JobEvent",
     "JobUpload",
     "Output",
+    "Pipeline",
+    "PipelineItem",
+    "PipelineRun",
     "Preset",
     "QueueSample",
     "Receiver",

@@ -4,7 +4,7 @@ import datetime
 import uuid
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, Text, text
+from sqlalchemy import BigInteger, Float, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -68,3 +68,29 @@ class ScheduleWish(Base):
     every_seconds: Mapped[float | None] = mapped_column(Float)
     changed_by: Mapped[str]
     changed_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
+
+
+class TaskRecord(Base):
+    """How a task ended that has no row of its own: what beat sent, or somebody by hand. The last 1,000 of each state."""
+
+    __tablename__ = "task_records"
+
+    #: Minted when it ended. Lists have it beside the ids of tasks that were asked for.
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    #: Celery's.
+    task_id: Mapped[uuid.UUID] = mapped_column(index=True)
+    task: Mapped[str]
+    #: Of the schedule; None: beat did not send it.
+    entry: Mapped[str | None]
+    queue: Mapped[str | None]
+    worker: Mapped[str]
+    #: succeeded or failed.
+    state: Mapped[str]
+    #: Tries in its place, one after another.
+    attempts: Mapped[int]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    started_at: Mapped[datetime.datetime]
+    finished_at: Mapped[datetime.datetime]
+
+    __table_args__ = (Index("ix_task_records_state", "state", "id"),)

@@ -68,6 +68,8 @@ class Job(WorkColumns, Base):
     batch_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"))
     #: The item's place in the batch's request.
     batch_index: Mapped[int | None] = mapped_column(SmallInteger)
+    #: What found its source; see ``pipelines.py``.
+    pipeline_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pipelines.id", ondelete="SET NULL"))
     #: What the recipe was named; the recipe itself is in the row.
     preset: Mapped[str | None]
     preset_version: Mapped[int | None]
@@ -99,6 +101,7 @@ class Job(WorkColumns, Base):
         # What ended in a span of time: for the failure rate and the daily report.
         finished = Index("ix_jobs_finished", "finished_at", "status", postgresql_where=text("finished_at IS NOT NULL"))
         batch = Index("ix_jobs_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL"))
+        pipeline = Index("ix_jobs_pipeline", "pipeline_id", "id", postgresql_where=text("pipeline_id IS NOT NULL"))
         # Lists that ask for a status, or for what clients wrote on their jobs.
         of_status = Index("ix_jobs_project_status", "project", "status", "id")
         written = Index(
@@ -111,7 +114,8 @@ class Job(WorkColumns, Base):
         # How much an API key has under way.
         under_way = text("api_key_id IS NOT NULL AND finished_at IS NULL")
         of_key = Index("ix_jobs_unfinished_of_key", "api_key_id", postgresql_where=under_way)
-        return (*super().__table_args__, waiting, repeats, source, lane, finished, batch, of_status, written, of_key)
+        own = (waiting, repeats, source, lane, finished, batch, pipeline, of_status, written, of_key)
+        return (*super().__table_args__, *own)
 
 
 class Batch(Base):

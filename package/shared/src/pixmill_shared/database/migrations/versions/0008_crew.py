@@ -1,4 +1,4 @@
-"""Workers as they are now; ticks of the schedule, and what operators want of it
+"""Workers as they are now; ticks of the schedule, and what operators want of it; how tasks ended
 
 Revision ID: 0008
 Revises: 0007
@@ -56,3 +56,21 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("entry"),
     )
+    op.create_table(
+        "task_records",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("task_id", sa.Uuid(), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("entry", sa.Text(), nullable=True),
+        sa.Column("queue", sa.Text(), nullable=True),
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_task_records_state", "task_records", ["state", "id"])
+    op.create_index("ix_task_records_task_id", "task_records", ["task_id"])
