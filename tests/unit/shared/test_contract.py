@@ -24,7 +24,9 @@ from pixmill_shared.schedule import SCHEDULE
 EXPECTED = {
     TaskName.FETCH_SOURCE: QueueName.FETCH,
     TaskName.RENDER_JOB: QueueName.IMAGING,
+    TaskName.PROCESS_PENDING: QueueName.IMAGING,
     TaskName.DELIVER_WEBHOOK: QueueName.NOTIFIER,
+    TaskName.DELIVER_PENDING: QueueName.NOTIFIER,
     TaskName.EVALUATE_ALERTS: QueueName.NOTIFIER_ALERTS,
     TaskName.SEND_MESSAGE: QueueName.NOTIFIER_ALERTS,
     TaskName.SEND_REPORT: QueueName.NOTIFIER_ALERTS,
@@ -32,6 +34,7 @@ EXPECTED = {
     TaskName.EXPIRE_KEYS: QueueName.API,
     TaskName.BUILD_ZIP: QueueName.API,
     TaskName.CLEAN_UP: QueueName.MAINTENANCE,
+    TaskName.RECOVER_STALLED: QueueName.DEFAULT,
     TaskName.RECORD_HEARTBEAT: QueueName.DEFAULT,
 }
 PAYLOADS: dict[TaskName, Any] = {

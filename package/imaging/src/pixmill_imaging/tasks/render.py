@@ -23,3 +23,12 @@ def render_job(job_id: str) -> None:
             report=StageReport(clients.progress, job, Stage.RENDER),
         ),
     )
+
+
+@app.task(name=TaskName.PROCESS_PENDING.value)
+def process_pending() -> dict[str, int]:
+    """Publish the jobs that are due: fetching and rendering go on, slower, while no dispatcher runs."""
+    from pixmill_shared.dispatcher.once import pass_once
+    from pixmill_shared.repositories import jobs
+
+    return pass_once(runtime(), app, jobs.WORK)

@@ -69,6 +69,7 @@ REQUESTABLE: Final = (
     BUILD_ARCHIVE,
     Requestable(TaskName.EVALUATE_ALERTS, "Measure all alerts, and tell of what changed"),
     Requestable(TaskName.SEND_REPORT, "Send the daily report, unless it was sent today"),
+    Requestable(TaskName.RECOVER_STALLED, "Do what a dispatcher does, once"),
     Requestable(TaskName.RECORD_HEARTBEAT, "Show that the chain from row to worker is alive"),
 )
 

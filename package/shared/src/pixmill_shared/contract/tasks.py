@@ -9,7 +9,9 @@ from pixmill_shared.contract.queues import QueueName
 class TaskName(StrEnum):
     FETCH_SOURCE = "pixmill_imaging.tasks.fetch.fetch_source"
     RENDER_JOB = "pixmill_imaging.tasks.render.render_job"
+    PROCESS_PENDING = "pixmill_imaging.tasks.render.process_pending"
     DELIVER_WEBHOOK = "pixmill_notifier.tasks.webhooks.deliver_webhook"
+    DELIVER_PENDING = "pixmill_notifier.tasks.webhooks.deliver_pending"
     EVALUATE_ALERTS = "pixmill_notifier.tasks.alerts.evaluate"
     SEND_MESSAGE = "pixmill_notifier.tasks.alerts.send_message"
     SEND_REPORT = "pixmill_notifier.tasks.reports.send_daily"
@@ -17,6 +19,7 @@ class TaskName(StrEnum):
     EXPIRE_KEYS = "pixmill_api.tasks.keys.expire"
     BUILD_ZIP = "pixmill_api.tasks.archives.build_zip"
     CLEAN_UP = "pixmill_shared.tasks.maintenance.cleanup_old_data"
+    RECOVER_STALLED = "pixmill_shared.tasks.dispatch.recover_stalled"
     RECORD_HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
 
 

@@ -1,6 +1,7 @@
 """One pass of the dispatcher: take the due rows, publish them, commit."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -21,30 +22,32 @@ PUT_OFF: Final = 60.0
 
 
 class Dispatcher:
-    """Gives what is due to ``outlet``."""
+    """Gives what is due of ``kinds`` to ``outlet``."""
 
-    def __init__(self, runtime: Runtime, outlet: Outlet) -> None:
+    def __init__(self, runtime: Runtime, outlet: Outlet, kinds: Sequence[Kind] = KINDS) -> None:
         self.outlet = outlet
+        self._kinds = kinds
         self._runtime = runtime
         self._settings = runtime.work
 
     def pass_over(self) -> int:
         """All kinds once; how many messages were published. Raises what the database or the outlet raised."""
-        return sum(self._dispatch(kind) for kind in KINDS)
+        return sum(self.dispatch(kind) for kind in self._kinds)
 
     def recover(self) -> None:
         """Delayed rows whose time has come, lost messages, silent workers, rows that the passes left behind."""
-        for kind in KINDS:
+        for kind in self._kinds:
             with self._runtime.database.session_scope() as session:
                 self._recover(session, kind)
 
     def trim(self) -> None:
         """Forget how far the dispatcher was long ago."""
-        for kind in KINDS:
+        for kind in self._kinds:
             with self._runtime.database.session_scope() as session:
                 trim(session, list(kind.queues), self._settings.window)
 
-    def _dispatch(self, kind: Kind) -> int:
+    def dispatch(self, kind: Kind) -> int:
+        """One kind once; the same."""
         with self._runtime.database.session_scope() as session:
             taken = self.outlet.take(session, kind)
             messages = [message for row in taken if (message := self._message(session, kind, row))]
