@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 export UV_PYTHON_DOWNLOADS := never
+# Tests start hundreds of processes, each of which would compile what it imports, and rewrite 400 test modules by process.
+unexport PYTHONDONTWRITEBYTECODE
 # As pip does, where there is one: a company's own certificate authority is in the system's store, not in uv's.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
 export UV_SYSTEM_CERTS ?= 1

@@ -48,6 +48,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A real Postgres and a real Redis."""
     directory: Path = tmp_path_factory.mktemp("servers")
     with running_servers(directory) as running:
+        running.trust_the_machine()
         yield running
 
 
