@@ -219,3 +219,16 @@ def test_two_lengths_or_a_length_beside_chunks_reach_no_call(api: Api) -> None:
         head = b"POST /api/v1/process HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + lengths + b"\r\n"
         answer = raw(api, head + body, hang_up=False)
         assert answer.startswith(b"HTTP/1.1 400"), (lengths, answer)
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "], ids=["silent", "dripping"])
+def test_head_that_does_not_come_ends_the_connection(impatient: Api, start: bytes) -> None:
+    address = urlsplit(impatient.url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as connection:
+        connection.sendall(start)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    if start:
+        assert received.startswith(b"HTTP/1.1 408")
+        assert b'"code": "head_stalled"' in received
+    else:
+        assert received == b""

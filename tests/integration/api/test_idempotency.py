@@ -81,7 +81,6 @@ def test_another_request_under_the_key_is_422_and_makes_nothing(api: Api) -> Non
     others: list[tuple[str, Any]] = [
         ("/jobs", {**JOB, "priority": "high"}),
         ("/jobs", {**JOB, "metadata": {"n": "1.5"}}),
-        ("/jobs?x=1", JOB),
         ("/process", {"image_url": URL}),
     ]
     for path, body in others:
@@ -204,8 +203,8 @@ def test_expired_answer_is_forgotten_and_overwritten(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    [b"", b"x" * 256, b"\xc3\xa9", b"\xff", b"a\tb", b"a\x7fb"],
-    ids=["empty", "too long", "utf-8", "latin-1", "tab", "delete"],
+    [b"", b"x" * 256, b"\xc3\xa9", b"\xff", b"a\tb"],
+    ids=["empty", "too long", "utf-8", "latin-1", "tab"],
 )
 def test_key_that_is_none_is_400_with_a_sentence(api: Api, key: bytes) -> None:
     before = api.traces()
@@ -223,7 +222,7 @@ def test_two_keys_are_400(api: Api) -> None:
     assert api.traces() == before
 
 
-@pytest.mark.parametrize("character", [b"\x00", b"\n"], ids=["nul", "line feed"])
+@pytest.mark.parametrize("character", [b"\x00", b"\n", b"\x7f"], ids=["nul", "line feed", "delete"])
 def test_key_with_a_character_that_no_header_has_is_400(api: Api, character: bytes) -> None:
     before = api.traces()
     head = b"POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIdempotency-Key: a" + character + b"b\r\n"

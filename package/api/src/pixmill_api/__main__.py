@@ -3,12 +3,14 @@
 import signal
 import socket
 import sys
+from functools import partial
 from types import FrameType
 from typing import Final
 
 import uvicorn
 
 from pixmill_api.app import create_app
+from pixmill_api.http_protocol import HttpProtocol
 from pixmill_api.inline.worker import InlineWorker
 from pixmill_api.progress.hub import Hub
 from pixmill_api.settings import (
@@ -85,7 +87,7 @@ def main() -> int:
         return _give_up(str(error))
     host, port = listener.getsockname()[:2]
     log.info("api started", bind=host, port=port, auth=settings.auth)
-    _serve(_Server(_uvicorn_config(app), app.state.context.inline, app.state.hub), listener)
+    _serve(_Server(_uvicorn_config(app, settings), app.state.context.inline, app.state.hub), listener)
     log.info("api stopped")
     return 0
 
@@ -112,9 +114,10 @@ def _listen(settings: ListenSettings) -> socket.socket:
     return listener
 
 
-def _uvicorn_config(app: object) -> uvicorn.Config:
+def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=partial(HttpProtocol, head_seconds=settings.request_timeout),  # type: ignore[arg-type]
         log_config=None,
         log_level="warning",
         access_log=False,

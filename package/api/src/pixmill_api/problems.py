@@ -59,6 +59,8 @@ class ProblemCode(StrEnum):
     STREAMS_UNAVAILABLE = "streams_unavailable"
     INTERNAL = "internal"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    HEAD_STALLED = "head_stalled"
+    HEAD_TOO_LARGE = "head_too_large"
     HTTP = "http_error"
 
 
@@ -104,6 +106,9 @@ _OF_STATUS: Final = {
     404: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
     405: Kind(405, ProblemCode.METHOD_NOT_ALLOWED, "The method is not allowed here"),
 }
+NO_HTTP: Final = Kind(400, ProblemCode.MALFORMED, "The request cannot be read")
+HEAD_STALLED: Final = Kind(408, ProblemCode.HEAD_STALLED, "The head of the request came too slowly")
+HEAD_TOO_LARGE: Final = Kind(431, ProblemCode.HEAD_TOO_LARGE, "The head of the request has too many bytes")
 _INTERNAL: Final = Kind(500, ProblemCode.INTERNAL, "Something went wrong on our side")
 _DATABASE: Final = Kind(503, ProblemCode.DATABASE_UNAVAILABLE, "The database does not answer")
 _STORAGE: Final = Kind(503, ErrorCode.STORAGE_UNAVAILABLE, "The storage does not answer")
@@ -111,7 +116,7 @@ _STORAGE: Final = Kind(503, ErrorCode.STORAGE_UNAVAILABLE, "The storage does not
 
 def all_kinds() -> list[Kind]:
     """For the reference: the usual one of a status and a code comes first."""
-    return [*_OF_STATUS.values(), *_KINDS.values(), _DATABASE, _STORAGE]
+    return [*_OF_STATUS.values(), *_KINDS.values(), HEAD_STALLED, HEAD_TOO_LARGE, _DATABASE, _STORAGE]
 
 
 def type_of(kind: Kind) -> str:
@@ -127,18 +132,23 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """``wrong`` becomes ``errors: [{pointer, detail}]``."""
-    document: dict[str, Any] = {
+    request_id = getattr(request.state, "request_id", None)
+    content = document(kind, detail, instance=request.url.path, request_id=request_id)
+    if wrong:
+        content["errors"] = [error._asdict() for error in wrong[:MOST_ERRORS]]
+    return JSONResponse(content, kind.status, headers, MEDIA_TYPE)
+
+
+def document(kind: Kind, detail: str, *, instance: str, request_id: str | None) -> dict[str, Any]:
+    return {
         "type": type_of(kind),
         "title": kind.title,
         "status": kind.status,
         "detail": detail,
-        "instance": request.url.path,
+        "instance": instance,
         "code": kind.code,
-        "request_id": getattr(request.state, "request_id", None),
+        "request_id": request_id,
     }
-    if wrong:
-        document["errors"] = [error._asdict() for error in wrong[:MOST_ERRORS]]
-    return JSONResponse(document, kind.status, headers, MEDIA_TYPE)
 
 
 def internal_error(request: Request) -> JSONResponse:

@@ -30,7 +30,7 @@ class ApiSettings(Settings):
         gt=0,
         le=600,
         validation_alias="PIXMILL_REQUEST_TIMEOUT",
-        description="seconds in which a JSON body must have come as a whole; then it is answered 408",
+        description="seconds in which the head of a request, then a JSON body, must have come as a whole (else 408)",
     )
     max_outputs: int = Field(
         default=MAX_OUTPUTS,
