@@ -46,7 +46,7 @@ def test_forbidden_address_is_never_connected_to(pixmill: Pixmill, listener: Cou
 
 def test_webhook_to_a_forbidden_address_is_never_connected_to(pixmill: Pixmill, listener: CountingListener) -> None:
     picture = pixmill.neighbour.serve("quiet.jpg", jpeg(photo(300, 200, seed=21)))
-    hook = f"http://127.0.0.1:{listener.port}/hook"
+    hook = f"http://localhost:{listener.port}/hook"  # what a name leads to is known when it is looked up
     job = pixmill.finished(pixmill.process(image_url=picture, webhook_url=hook))
     assert job["status"] == "completed"
     later = pixmill.finished(pixmill.process(image_url=picture, webhook_url=pixmill.neighbour.hook_url))

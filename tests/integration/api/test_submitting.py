@@ -22,8 +22,8 @@ KEYS = {
         "result",
         "error",
     ),
-    *("attempts", "queue_position", "batch_id", "metadata", "created_at", "started_at", "finished_at", "urls"),
-    *("retry_of", "run_at"),
+    *("attempts", "queue_position", "batch_id", "batch_index", "metadata", "created_at", "started_at"),
+    *("finished_at", "urls", "retry_of", "run_at"),
 }
 
 

@@ -200,12 +200,14 @@ def test_refusal_that_may_pass_is_transient(status: int, serve) -> None:
     ("header", "low", "high"),
     [
         ("17", 17, 17),
-        pytest.param(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600, id="in an hour"),
+        pytest.param("in an hour", 3000, 3600),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         ("9" * 400, 86400, 86400),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_date(header: str, low: float, high: float, serve) -> None:
+    if header == "in an hour":  # from now on, not from when the tests were collected
+        header = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     with pytest.raises(SourceUnavailable) as caught:
         fetch(client(allow="127.0.0.1"), serve(answer(429, Retry_After=header)).url())
     assert caught.value.retry_after is not None
