@@ -20,6 +20,7 @@ from pixmill_imaging.settings import ImagingSettings
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.settings.archives import ArchiveSettings
+from pixmill_shared.settings.backup import BackupSettings
 from pixmill_shared.settings.base import RuntimeSettings, Settings
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
@@ -27,8 +28,10 @@ from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.flower import FlowerSettings
 from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
+from pixmill_shared.settings.probing import ProbeSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
+from pixmill_shared.settings.retention import RetentionSettings
 from pixmill_shared.settings.scaling import ScalingSettings
 from pixmill_shared.settings.schedule import ScheduleSettings
 from pixmill_shared.settings.secrets import RotationSettings, SecretSettings, WebhookSecretSettings
@@ -80,7 +83,11 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         DeliverySettings,
         "PIXMILL_NOTIFIER_CONCURRENCY",
     ),
-    "worker": (*_CLAIMING, StorageSettings, MaintenanceSettings, ArchiveSettings, "PIXMILL_WORKER_CONCURRENCY"),
+    "worker": (
+        *(*_CLAIMING, StorageSettings, MaintenanceSettings, ArchiveSettings, ProbeSettings),
+        *(RetentionSettings, BackupSettings),
+        "PIXMILL_WORKER_CONCURRENCY",
+    ),
     "beat": (*_CELERY, DatabaseSettings, ScheduleSettings),
     "flower": (RuntimeSettings, BrokerSettings, TaskLimitSettings, FlowerSettings),
 }
@@ -176,6 +183,15 @@ def test_service_listens_on_the_port_of_the_table(name: str) -> None:
     service = SERVICES[name]
     image = read_dockerfile(ROOT / service["build"]["dockerfile"])[-1]
     assert str(service["environment"].get("PIXMILL_PORT", image.environment["PIXMILL_PORT"])) == str(PORTS[name])
+
+
+def test_health_checks_ask_every_process_of_the_table_where_it_listens() -> None:
+    told = interpolate(SERVICES["worker"]["environment"]["PIXMILL_SERVICES"], {})
+    paths = dict.fromkeys(PORTS, "/health/ready") | {"flower": "/healthcheck"}
+    expected = {name: f"http://{name}:{port}{paths[name]}" for name, port in PORTS.items()}
+    assert ProbeSettings(services=told).urls == expected
+    here = {name: url.replace(f"//{name}:", "//127.0.0.1:") for name, url in expected.items()}
+    assert ProbeSettings.model_validate({}).urls == here
 
 
 def test_only_api_and_flower_are_published() -> None:

@@ -6,7 +6,7 @@ without the row, because beat was killed in between, the claim makes it.
 
 import datetime
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,17 +15,18 @@ from sqlalchemy.orm import Session
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ticks import LastRun
 
-KEPT_DAYS: Final = 7
-"""Ticks of a week are shown; a heartbeat alone makes 60,000 rows of it."""
-
+# A day's tries of an entry that is tried hourly, and the tick before.
 _LOOK: Final = Prepared(
     """
-    SELECT statement_timestamp() AS now, e.entry, w.enabled, w.every_seconds, r.scheduled_at, r.sent_at,
-           r.finished_at IS NOT NULL AND r.error IS NULL AS done
+    SELECT statement_timestamp() AS now, e.entry, w.enabled, w.every_seconds, r.scheduled_at, r.sent_at, r.done
     FROM unnest($1) AS e(entry) LEFT JOIN schedule_entries w ON w.entry = e.entry
     LEFT JOIN LATERAL (
-      SELECT scheduled_at, sent_at, finished_at, error FROM beat_runs
-      WHERE entry = e.entry ORDER BY scheduled_at DESC LIMIT 1
+      SELECT max(scheduled_at) AS scheduled_at, max(sent_at) AS sent_at,
+             max(scheduled_at) FILTER (WHERE finished_at IS NOT NULL AND error IS NULL) AS done
+      FROM (
+        SELECT scheduled_at, sent_at, finished_at, error FROM beat_runs
+        WHERE entry = e.entry ORDER BY scheduled_at DESC LIMIT 26
+      ) AS lately
     ) AS r ON true
     """,
     "text[]",
@@ -60,7 +61,7 @@ _CLAIM: Final = Prepared(
 _FINISH: Final = Prepared(
     """
     UPDATE beat_runs SET finished_at = clock_timestamp(), result = $3, error = $4
-    WHERE entry = $1 AND scheduled_at = $2 AND finished_at IS NULL
+    WHERE entry = $1 AND scheduled_at = $2 AND finished_at IS NULL RETURNING entry
     """,
     *("text", "timestamptz", "jsonb", "text"),
 )
@@ -89,7 +90,7 @@ def look(session: Session, entries: list[str]) -> Look:
     return Look(
         now=rows[0]["now"],
         last={
-            row["entry"]: LastRun(row["scheduled_at"], row["sent_at"], bool(row["done"]))
+            row["entry"]: LastRun(row["scheduled_at"], row["sent_at"], row["done"])
             for row in rows
             if row["scheduled_at"] is not None
         },
@@ -116,25 +117,25 @@ def claim(session: Session, entry: str, scheduled_at: datetime.datetime, task_id
 
 def finish(
     session: Session, entry: str, scheduled_at: datetime.datetime, result: dict[str, Any] | None, error: str | None
-) -> None:
-    """How it ended: with a result, or an error."""
-    _FINISH.run(session, entry, scheduled_at, result, error)
+) -> bool:
+    """How it ended: with a result, or an error. False: that was written down before."""
+    return bool(_FINISH.run(session, entry, scheduled_at, result, error))
 
 
 _DELETE_OLD: Final = Prepared(
-    f"""
+    """
     DELETE FROM beat_runs WHERE (entry, scheduled_at) IN (
       SELECT entry, scheduled_at FROM beat_runs old
-      WHERE sent_at < clock_timestamp() - interval '{KEPT_DAYS} days'
+      WHERE sent_at < clock_timestamp() - make_interval(secs => $1)
         AND EXISTS (SELECT FROM beat_runs WHERE entry = old.entry AND scheduled_at > old.scheduled_at)
-      LIMIT $1
+      LIMIT $2
     )
     RETURNING entry
     """,
-    "bigint",
+    *("double precision", "bigint"),
 )
 
 
-def delete_old(session: Session, most: int) -> int:
-    """Ticks older than ``KEPT_DAYS``, but never the last of an entry; how many."""
-    return len(_DELETE_OLD.run(session, most))
+def older_than(age: datetime.timedelta) -> Callable[[Session, int], int]:
+    """What deletes at most so many ticks of that age, but never the last of an entry; how many."""
+    return lambda session, most: len(_DELETE_OLD.run(session, age.total_seconds(), most))

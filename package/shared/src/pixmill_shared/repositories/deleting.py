@@ -31,6 +31,11 @@ _LOCK_RENDITIONS: Final = Prepared(
     "SELECT id FROM renditions WHERE id = ANY($1::uuid[]) ORDER BY key FOR UPDATE", "text[]"
 )
 
+# Of what somebody else has locked just now, the next clean-up looks whether it is needed.
+_TRY_RENDITIONS: Final = Prepared(
+    "SELECT id FROM renditions WHERE id = ANY($1::uuid[]) FOR UPDATE SKIP LOCKED", "text[]"
+)
+
 _DELETE_RENDITIONS: Final = Prepared(
     """
     DELETE FROM renditions r
@@ -79,11 +84,25 @@ def delete_batch(session: Session, batch_id: uuid.UUID) -> list[str]:
     return names
 
 
-def _delete_jobs(session: Session, ids: Sequence[str]) -> list[str]:
+def delete_jobs(session: Session, ids: Sequence[str]) -> list[str]:
+    """As ``delete_job``, of many that are locked; waits for nobody who has a lock on a rendition."""
+    return _delete_jobs(session, ids, _TRY_RENDITIONS)
+
+
+def delete_unlinked_renditions(session: Session, ids: Sequence[str]) -> list[str]:
+    """Those of ``ids`` that no output links, and that nobody has locked; the names of their objects."""
+    return _delete_renditions(session, ids, _TRY_RENDITIONS)
+
+
+def _delete_jobs(session: Session, ids: Sequence[str], lock: Prepared = _LOCK_RENDITIONS) -> list[str]:
     linked = [str(row["id"]) for row in _LINKED.run(session, ids)]
     sources = {row["source_key"] for row in _DELETE_JOBS.run(session, ids)}
-    _LOCK_RENDITIONS.run(session, linked)
-    names = [row["storage_key"] for row in _DELETE_RENDITIONS.run(session, linked)]
+    names = _delete_renditions(session, linked, lock)
     # Uploads are people's: those that no job uses any more are swept in their time.
     copied = sorted(key for key in sources if key is not None and is_source(key))
     return names + [row["key"] for row in _UNUSED_SOURCES.run(session, copied)]
+
+
+def _delete_renditions(session: Session, ids: Sequence[str], lock: Prepared) -> list[str]:
+    locked = [str(row["id"]) for row in lock.run(session, ids)]
+    return [row["storage_key"] for row in _DELETE_RENDITIONS.run(session, locked)]
