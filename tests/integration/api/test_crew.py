@@ -8,7 +8,7 @@ from tests.integration.api.running import Api
 from tests.integration.api.test_bad_input import assert_problem
 
 from pixmill_shared.database.engine import Database
-from pixmill_shared.repositories import beat_runs, workers
+from pixmill_shared.repositories import beat_runs, service_health, workers
 from pixmill_shared.schedule import SCHEDULE
 
 SEEN = workers.Seen("imaging@here", "imaging@here:1:a", ["imaging"], "prefork", 4, 3, 12, 5_000_000, 2, 10, "backlog")
@@ -86,3 +86,21 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
 ) -> None:
     assert_problem(api.client.patch(f"/api/v1/schedule/{name}", json=body), status)
     assert api.query("SELECT count(*) FROM schedule_entries") == [(0,)]
+
+
+def test_services_are_listed_as_they_were_found(api: Api, database: Database) -> None:
+    with database.session_scope() as session:
+        session.execute(text("TRUNCATE service_health"))
+        service_health.record(
+            session, "imaging", healthy=False, status_code=503, response_ms=12, error="not ready: broker"
+        )
+        service_health.seen(session, "heartbeat")
+    heartbeat, imaging = api.client.get("/api/v1/services").json()["data"]
+    assert (heartbeat["service"], heartbeat["status"], heartbeat["status_code"]) == ("heartbeat", "healthy", None)
+    assert imaging["since"] == imaging["checked_at"]
+    found = [imaging[name] for name in ("service", "status", "failures", "status_code", "response_ms", "error")]
+    assert found == ["imaging", "unhealthy", 1, 503, 12, "not ready: broker"]
+    with database.session_scope() as session:
+        session.execute(text("UPDATE service_health SET checked_at = now() - interval '16 min'"))
+    listed = api.client.get("/api/v1/services").json()["data"]
+    assert [each["status"] for each in listed] == ["unknown", "unknown"]

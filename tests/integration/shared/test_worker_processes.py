@@ -214,7 +214,7 @@ def test_each_process_says_that_it_is_well(running: dict[str, Running]) -> None:
 def test_heartbeat_of_beat_becomes_a_fresh_row_and_is_counted_in_the_parent(
     running: dict[str, Running], postgres_url: str
 ) -> None:
-    query = "SELECT 1 FROM service_health WHERE service = 'beat' AND checked_at > now() - interval '10 s'"
+    query = "SELECT 1 FROM service_health WHERE service = 'heartbeat' AND checked_at > now() - interval '10 s'"
     wait_until(lambda: rows(postgres_url, query), 25, "a fresh heartbeat")
     metric = ("pixmill_tasks_total", f'task="{HEARTBEAT}"', 'outcome="succeeded"')
     before = wait_until(lambda: running["prefork"].metric(*metric), 5, "the count of the heartbeat")

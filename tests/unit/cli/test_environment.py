@@ -8,6 +8,7 @@ from pixmill.local.credentials import Credentials
 from pixmill.local.datadir import DataDir
 from pixmill.local.environment import Addresses, process_variables, remarks, variables_for_shell
 from pixmill.local.ports import PortPlan
+from pixmill_shared.settings.probing import ProbeSettings
 
 ADDRESSES = Addresses(
     "postgresql://app:a@127.0.0.1:1/pixmill", "postgresql://migrate:m@127.0.0.1:1/pixmill", "redis://r"
@@ -30,6 +31,17 @@ def test_development_without_keys_on_loopback_is_the_default() -> None:
 
 
 @pytest.mark.parametrize(
+    ("bind", "host"), [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.1.2.3", "10.1.2.3")]
+)
+def test_health_checks_ask_every_process_where_it_listens(bind: str, host: str) -> None:
+    asked = ProbeSettings(services=variables(PIXMILL_BIND=bind)["PIXMILL_SERVICES"]).urls
+    assert asked == {
+        name: f"http://{host}:{port}{'/healthcheck' if name == 'flower' else '/health/ready'}"
+        for name, port in PortPlan.from_base(9100).items()
+    }
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("PIXMILL_STORAGE_URL", "s3://bucket"),
@@ -37,6 +49,7 @@ def test_development_without_keys_on_loopback_is_the_default() -> None:
         ("FLOWER_PASSWORD", "mine"),
         ("CELERY_BROKER_URL", "amqp://rabbit"),
         ("PIXMILL_EGRESS_ALLOW", "127.0.0.1"),
+        ("PIXMILL_SERVICES", "api=http://api:1"),
         ("MY_OWN", "1"),
     ],
 )

@@ -36,6 +36,8 @@ EXPECTED = {
     TaskName.CLEAN_UP: QueueName.MAINTENANCE,
     TaskName.RECOVER_STALLED: QueueName.DEFAULT,
     TaskName.RECORD_HEARTBEAT: QueueName.DEFAULT,
+    TaskName.SAMPLE_QUEUES: QueueName.DEFAULT,
+    TaskName.CHECK_SERVICES: QueueName.DEFAULT_HIGH,
 }
 PAYLOADS: dict[TaskName, Any] = {
     TaskName.FETCH_SOURCE: JobPayload,

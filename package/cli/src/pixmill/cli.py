@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "sweep": "pixmill.commands.sweep:sweep",
     "keys": "pixmill.commands.keys:keys",
     "workers": "pixmill.commands.workers:workers",
+    "services": "pixmill.commands.services:services",
     "dead-letters": "pixmill.commands.dead_letters:dead_letters",
     "tasks": "pixmill.commands.tasks:tasks",
 }

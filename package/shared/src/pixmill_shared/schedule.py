@@ -36,6 +36,13 @@ SCHEDULE: Final = (
         expires=timedelta(seconds=8),
     ),
     Entry(
+        "sample-queues",
+        "writes down how much waits in each queue, and since when",
+        TaskName.SAMPLE_QUEUES,
+        every=timedelta(seconds=30),
+        expires=timedelta(seconds=25),
+    ),
+    Entry(
         "recover-stalled-work",
         "does what a dispatcher does, once: finds lost messages and silent workers, publishes what is due",
         TaskName.RECOVER_STALLED,
@@ -57,6 +64,14 @@ SCHEDULE: Final = (
         every=timedelta(minutes=10),
         expires=timedelta(minutes=8),
         queue=QueueName.NOTIFIER,
+    ),
+    Entry(
+        "health-check-all-services",
+        "asks every service of PIXMILL_SERVICES, database, broker and storage how they are",
+        TaskName.CHECK_SERVICES,
+        every=timedelta(minutes=5),
+        expires=timedelta(minutes=4),
+        queue=QueueName.DEFAULT_HIGH,
     ),
     Entry(
         "expire-uploads",

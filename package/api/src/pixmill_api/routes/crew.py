@@ -6,13 +6,14 @@ from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
-from pixmill_api.auth import Administering, Shared
+from pixmill_api.auth import Administering, Reading, Shared
 from pixmill_api.bodies import read_json
 from pixmill_api.crew_schemas import EntryChange, EntryDocument, EntryList, WorkerList
 from pixmill_api.openapi import body, problems_of, success
 from pixmill_api.reading import read_body
 from pixmill_api.routes import BASE
-from pixmill_api.service import crew_documents
+from pixmill_api.service import crew_documents, service_documents
+from pixmill_api.service_schemas import ServiceList
 
 router = APIRouter(prefix=BASE, tags=["crew"])
 
@@ -23,6 +24,12 @@ EntryName = Annotated[str, Path(pattern="^[a-z][a-z-]{0,62}$", examples=["heartb
 async def list_workers(context: Shared, caller: Administering) -> JSONResponse:
     """As they told of themselves within the last ten seconds; one that has been silent for 30 s is stale."""
     return JSONResponse(await run_in_threadpool(crew_documents.list_workers, context))
+
+
+@router.get("/services", summary="List services", responses={**success(200, ServiceList), **problems_of(401, 403, 503)})
+async def list_services(context: Shared, caller: Reading) -> JSONResponse:
+    """How each was when it was last checked, and what they need."""
+    return JSONResponse(await run_in_threadpool(service_documents.list_services, context))
 
 
 @router.get(

@@ -1,10 +1,10 @@
 """`pixmill workers`: who works, and how many processes a worker that sizes itself may have."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
+from pixmill.commands.columns import in_columns
 from pixmill.commands.database import opened_database
 from pixmill.commands.failing import exit_on_error
 from pixmill.errors import InvalidOptionError
@@ -24,7 +24,7 @@ def show(context: typer.Context) -> None:
         return
     with opened_database() as database, database.session_scope() as session:
         lines = [_COLUMNS, *(_cells(worker, silent) for worker, silent in everyone(session))]
-    for line in _in_columns(lines):
+    for line in in_columns(lines):
         typer.echo(line)
 
 
@@ -62,9 +62,3 @@ def _cells(worker: Worker, silent: float) -> tuple[str, ...]:
         f"{worker.resident_bytes / 1e6:.0f} MB",
         ",".join(worker.queues),
     )
-
-
-def _in_columns(lines: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pixmill.local.credentials import Credentials
 from pixmill.local.datadir import DataDir
 from pixmill.local.ports import PortPlan
+from pixmill.local.probes import url_of
 
 #: The stack has its own servers; another address of theirs would send half of the processes elsewhere.
 _EMBEDDED = (
@@ -22,6 +23,8 @@ _HIJACKERS = ("BROKER_URL", "RESULT_BACKEND", "APP", "LOADER", "CONFIG_MODULE")
 #: Set for each process by the stack, or of no use to one: no process writes to a terminal, and the celery command
 #: ends on a NO_COLOR that is no boolean.
 _PER_PROCESS = ("PIXMILL_PORT", "PIXMILL_MIGRATE_DATABASE_URL", "NO_COLOR", "FORCE_COLOR")
+#: Where the stack listens, if not told otherwise.
+LOOPBACK = "127.0.0.1"
 _FOR_ANOTHER_SHELL = ("PIXMILL_", "CELERY_", "FLOWER_", "AWS_", "DATABASE_URL", "REDIS_URL")
 
 
@@ -41,7 +44,8 @@ def process_variables(
     dropped = {*_EMBEDDED, *_HIJACKERS, *_PER_PROCESS}
     kept = {name: value for name, value in given.items() if name not in dropped and value}
     embedded = {"DATABASE_URL": addresses.database_url, "REDIS_URL": addresses.redis_url}
-    return {**_defaults(credentials, data, ports), **kept, **embedded, "PYTHONUNBUFFERED": "1"}
+    asked = {"PIXMILL_SERVICES": _services(kept.get("PIXMILL_BIND", LOOPBACK), ports)}
+    return {**_defaults(credentials, data, ports), **asked, **kept, **embedded, "PYTHONUNBUFFERED": "1"}
 
 
 def variables_for_shell(variables: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
@@ -70,11 +74,16 @@ def _defaults(credentials: Credentials, data: DataDir, ports: PortPlan) -> dict[
     return {
         "PIXMILL_ENV": "development",
         "PIXMILL_AUTH": "off",
-        "PIXMILL_BIND": "127.0.0.1",
-        "PIXMILL_PUBLIC_URL": f"http://127.0.0.1:{ports.api}",
+        "PIXMILL_BIND": LOOPBACK,
+        "PIXMILL_PUBLIC_URL": f"http://{LOOPBACK}:{ports.api}",
         "PIXMILL_STORAGE_URL": data.objects.as_uri(),
         "PIXMILL_SECRET_KEY": credentials.secret_key,
         "PIXMILL_WEBHOOK_SECRET": credentials.webhook_secret,
         "FLOWER_USER": "admin",
         "FLOWER_PASSWORD": credentials.flower_password,
     }
+
+
+def _services(bind: str, ports: PortPlan) -> str:
+    """Whom the health checks ask."""
+    return ",".join(f"{name}={url_of(bind, port)}{'/healthcheck' * (name == 'flower')}" for name, port in ports.items())

@@ -23,3 +23,9 @@ async def http_ready(host: str, port: int, path: str) -> bool:
 def probe_host(bind: str) -> str:
     """Where to reach a server that listens on ``bind``."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(bind, bind)  # noqa: S104
+
+
+def url_of(bind: str, port: int) -> str:
+    """The base URL of a server that listens on ``bind``."""
+    host = probe_host(bind)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

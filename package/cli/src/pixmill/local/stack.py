@@ -17,7 +17,7 @@ from pixmill.local.datadir import DataDir
 from pixmill.local.keeper import RestartPolicy
 from pixmill.local.logs import LogSink
 from pixmill.local.ports import PortPlan
-from pixmill.local.probes import probe_host
+from pixmill.local.probes import url_of
 from pixmill.local.processes import ProcessTable
 from pixmill.local.supervisor import Supervisor
 from pixmill.settings import process_environment
@@ -112,9 +112,7 @@ class LocalStack:
     @property
     def urls(self) -> dict[str, str]:
         """Where each process of the plan answers: the API, Flower, and the health ports by name."""
-        host = probe_host(self.bind)
-        host = f"[{host}]" if ":" in host else host
-        return {name: f"http://{host}:{port}" for name, port in self.plan.items()}
+        return {name: url_of(self.bind, port) for name, port in self.plan.items()}
 
     def __enter__(self) -> Self:
         self.start()

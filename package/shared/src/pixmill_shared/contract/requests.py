@@ -62,14 +62,19 @@ BUILD_ARCHIVE: Final = Requestable(
     TaskName.BUILD_ZIP, "Build an archive of the outputs of a batch or of a job", ArchiveArguments
 )
 
+CHECK_PIPELINES: Final = Requestable(TaskName.CHECK_PIPELINES, "Look at the sources of all pipelines that are due")
+
 REQUESTABLE: Final = (
     Requestable(TaskName.CLEAN_UP, "Delete objects that no row names, and answers that are kept no longer"),
     Requestable(TaskName.EXPIRE_UPLOADS, "Delete uploads that no job used in time"),
     Requestable(TaskName.EXPIRE_KEYS, "Mark API keys that have expired as revoked"),
     BUILD_ARCHIVE,
+    CHECK_PIPELINES,
     Requestable(TaskName.EVALUATE_ALERTS, "Measure all alerts, and tell of what changed"),
     Requestable(TaskName.SEND_REPORT, "Send the daily report, unless it was sent today"),
     Requestable(TaskName.RECOVER_STALLED, "Do what a dispatcher does, once"),
+    Requestable(TaskName.CHECK_SERVICES, "Ask all services, the database, the broker and the storage how they are"),
+    Requestable(TaskName.SAMPLE_QUEUES, "Write down how much waits in each queue"),
     Requestable(TaskName.RECORD_HEARTBEAT, "Show that the chain from row to worker is alive"),
 )
 

@@ -8,6 +8,7 @@ from pixmill_shared.contract.queues import QueueName
 
 class TaskName(StrEnum):
     FETCH_SOURCE = "pixmill_imaging.tasks.fetch.fetch_source"
+    CHECK_PIPELINES = "pixmill_imaging.tasks.ingest.check_pipelines"
     RENDER_JOB = "pixmill_imaging.tasks.render.render_job"
     PROCESS_PENDING = "pixmill_imaging.tasks.render.process_pending"
     DELIVER_WEBHOOK = "pixmill_notifier.tasks.webhooks.deliver_webhook"
@@ -21,6 +22,8 @@ class TaskName(StrEnum):
     CLEAN_UP = "pixmill_shared.tasks.maintenance.cleanup_old_data"
     RECOVER_STALLED = "pixmill_shared.tasks.dispatch.recover_stalled"
     RECORD_HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
+    SAMPLE_QUEUES = "pixmill_shared.tasks.monitoring.sample_queues"
+    CHECK_SERVICES = "pixmill_shared.tasks.monitoring.health_check_all_services"
 
 
 #: First match wins. The dispatcher names the queue of a row itself (high, low, retry); these are the defaults.
@@ -34,5 +37,6 @@ ROUTES: Final[tuple[tuple[str, QueueName], ...]] = (
     ("pixmill_notifier.tasks.*", QueueName.NOTIFIER),
     ("pixmill_api.tasks.*", QueueName.API),
     ("pixmill_shared.tasks.maintenance.*", QueueName.MAINTENANCE),
+    (TaskName.CHECK_SERVICES, QueueName.DEFAULT_HIGH),
     ("pixmill_shared.tasks.*", QueueName.DEFAULT),
 )

@@ -39,6 +39,9 @@ class Download:
     content_type: str | None
     content_length: int | None
     chunks: Iterator[bytes]
+    #: What a conditional request for it may name.
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class EgressClient:
             "POST", parse_url(url), until, {"User-Agent": _AGENT, **headers}, body
         ) as response:
             duration_ms = round((time.monotonic() - started) * 1000)
-            return PostResult(response.status, _excerpt(response, excerpt_bytes), duration_ms, _retry_after(response))
+            return PostResult(response.status, excerpt_of(response, excerpt_bytes), duration_ms, _retry_after(response))
 
 
 def _next_hop(current: httpx.URL, location: str) -> httpx.URL:
@@ -138,7 +141,9 @@ def _accepted(url: httpx.URL, response: Response, max_bytes: int) -> Download:
     if announced is not None and announced > max_bytes:
         raise ResponseTooLarge(url.host, max_bytes)
     chunks = _counted(response.body, url.host, max_bytes)
-    return Download(str(url), response.headers.get("content-type"), announced, chunks)
+    headers = response.headers
+    kept = headers.get("etag"), headers.get("last-modified")
+    return Download(str(url), headers.get("content-type"), announced, chunks, *kept)
 
 
 def _counted(chunks: Iterator[bytes], host: str, max_bytes: int) -> Iterator[bytes]:
@@ -150,7 +155,8 @@ def _counted(chunks: Iterator[bytes], host: str, max_bytes: int) -> Iterator[byt
         yield chunk
 
 
-def _excerpt(response: Response, limit: int) -> str:
+def excerpt_of(response: Response, limit: int) -> str:
+    """The first ``limit`` bytes of the body; what came of them, where it stalls or breaks."""
     collected = b""
     try:
         while len(collected) < limit and (chunk := next(response.body, b"")):
