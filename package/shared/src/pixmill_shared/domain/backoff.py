@@ -10,6 +10,10 @@ WEBHOOK_SCHEDULE: Final = (5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200
 MESSAGE_SCHEDULE: Final = (10, 30, 120, 600, 1_800, 3_600, 10_800)
 """The same of a message to the people who run pixmill: five hours, after which it is old news."""
 
+PIPELINE_FIRST: Final = 60.0
+PIPELINE_LONGEST: Final = 6 * 3_600.0
+"""Seconds to wait after the first failed run of a pipeline, and at most."""
+
 JITTER: Final = 0.2
 
 SHORTEST: Final = 0.25
@@ -26,6 +30,13 @@ def exponential(attempt: int, retry_after: float | None, rng: random.Random) -> 
     return max(rng.uniform(0, ceiling), SHORTEST, min(retry_after or 0.0, 600.0))
 
 
+def in_place(attempt: int, rng: random.Random) -> float:
+    """Seconds before a task that nobody keeps a row for is tried again where it is: anything below 1 s · 4^n, four at
+    most. Its worker waits for it, so this is for what passes in seconds.
+    """
+    return max(rng.uniform(0, min(4.0 ** (attempt - 1), 4.0)), SHORTEST)
+
+
 def while_away(seconds: float, rng: random.Random) -> float:
     """Seconds until the next look for a dependency that has been away for so long: up to half of that, and between 2 s
     and 30 s, with full jitter. So what waits goes on soon after it is back, however long it was away.
@@ -39,3 +50,11 @@ def scheduled(attempt: int, schedule: Sequence[int], retry_after: float | None, 
         return None
     wait = schedule[attempt - 1] * rng.uniform(1 - JITTER, 1 + JITTER)
     return max(wait, min(retry_after or 0.0, 86_400.0))
+
+
+def doubling(failures: int, retry_after: float | None, rng: random.Random) -> float:
+    """Seconds until a pipeline whose last ``failures`` runs (from 1) failed looks again: one minute, doubled each time,
+    six hours at most; jitter of 20 %. What the other side asked for (seconds) is a lower bound, up to a day.
+    """
+    wait = min(PIPELINE_FIRST * 2.0 ** min(failures - 1, 20), PIPELINE_LONGEST)
+    return max(wait * rng.uniform(1 - JITTER, 1 + JITTER), min(retry_after or 0.0, 86_400.0))

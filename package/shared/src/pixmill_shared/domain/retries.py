@@ -23,12 +23,20 @@ canceled
 
 An attempt is a claim of a stage; ``max_attempts`` covers all rows above but those that say "as if not tried" or
 "nothing".
+
+A task that beat sent has no row which could wait: ``in_place``. What is transient is tried again where it is, within
+seconds; after that its entry's next tick does the work, or the hourly one of a daily entry (``domain/ticks.py``), and a
+dead letter tells of it. Nothing waits in the broker: a long delay there is delivered again and again.
 """
 
 import random
 from dataclasses import dataclass
+from typing import Final
 
+from pixmill_shared.domain import backoff
 from pixmill_shared.domain.backoff import exponential, while_away
+
+TRIES_IN_PLACE: Final = 3
 
 
 @dataclass(frozen=True)
@@ -68,3 +76,8 @@ def after_failure(
     if attempts >= max_attempts:
         return Fail(buried=True)
     return Again(exponential(attempts, retry_after, rng))
+
+
+def in_place(*, transient: bool, attempts: int, rng: random.Random) -> float | None:
+    """Seconds until a task without a row is tried again where it is; None: it has failed."""
+    return backoff.in_place(attempts, rng) if transient and attempts < TRIES_IN_PLACE else None

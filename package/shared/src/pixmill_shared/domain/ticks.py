@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 UTC: Final = ZoneInfo("UTC")
 DAY: Final = timedelta(days=1)
 RETRY_AFTER: Final = timedelta(hours=1)
-"""After which a daily entry that did not get done is sent again."""
+"""After which a daily entry that did not get done is sent again; so is a rarer one."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Rhythm:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last tick that was sent. ``done``: it has ended without an error."""
+    """The last tick that was sent, and ``done``: the last one that has ended without an error; None: none lately."""
 
     scheduled_at: datetime.datetime
     sent_at: datetime.datetime
-    done: bool
+    done: datetime.datetime | None
 
 
 def latest_tick(rhythm: Rhythm, now: datetime.datetime) -> datetime.datetime:
@@ -58,15 +58,28 @@ def due(rhythm: Rhythm, last: LastRun | None, now: datetime.datetime) -> datetim
     """The tick that is to be sent now; None: none is.
 
     Of ticks that were missed only the latest is sent: an entry does all that is due. A daily one that was not done is
-    sent again each hour until it is, or the next day's is due.
+    sent again each hour until it is, or the next day's is due. Done is done: by whichever of its messages, and when
+    ever that one ended.
     """
     tick = latest_tick(rhythm, now)
     if last is None or last.scheduled_at < tick:
         return tick
-    if rhythm.at is None or last.done or now - last.sent_at < RETRY_AFTER:
+    if not retried(rhythm) or (last.done and last.done >= tick) or now - last.sent_at < RETRY_AFTER:
         return None
     again = _floor(now, RETRY_AFTER)
     return again if again > last.scheduled_at else None
+
+
+def retried(rhythm: Rhythm) -> bool:
+    """Whether it is too rare to leave what was not done to the next tick."""
+    return rhythm.every >= DAY
+
+
+def expiry(rhythm: Rhythm, wanted: timedelta) -> timedelta:
+    """How long a tick may wait for a worker: below the time until it is sent again, so that a worker which was away
+    for long does not find one for each hour.
+    """
+    return min(wanted, 0.8 * RETRY_AFTER) if retried(rhythm) else wanted
 
 
 def _of_day(at: datetime.time, day: datetime.date, zone: ZoneInfo) -> datetime.datetime:

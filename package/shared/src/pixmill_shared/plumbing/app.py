@@ -8,7 +8,7 @@ from celery.worker.request import Request
 
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability import metrics
-from pixmill_shared.plumbing import leases
+from pixmill_shared.plumbing import leases, recorded
 from pixmill_shared.plumbing.base_task import RequestableTask
 from pixmill_shared.plumbing.refused import check_request
 
@@ -41,7 +41,9 @@ class WatchedRequest(Request):
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         metrics.TASKS.labels(task=self.name, outcome="failed").inc()
-        leases.failed(self, getattr(exc_info.exception, "exc", exc_info.exception))
+        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        leases.failed(self, error)
+        recorded.lost(self, error)
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:

@@ -1,6 +1,7 @@
 """The base of all tasks: one that somebody asked for claims its row, runs, and ends its claim as all work does.
 
-What beat sends has no row, and runs as it is. Whichever it is, maintenance is done by one at a time.
+What beat sends has no such row: how it ends is recorded. Tasks of jobs, deliveries and messages, of which there are
+many, have rows that say what became of them, and run as they are. Maintenance is done by one at a time.
 """
 
 import json
@@ -19,8 +20,10 @@ from pixmill_shared.database.engine import unpooled_engine
 from pixmill_shared.domain.failures import storable
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
+from pixmill_shared.plumbing.leases import claims_row
+from pixmill_shared.plumbing.recorded import TICK_HEADER, NotNow, outcome_of, run_of, run_recorded, tick_of
 from pixmill_shared.plumbing.stages import failure_of
-from pixmill_shared.plumbing.ticked import TICK_HEADER, NotNow, run_ticked
+from pixmill_shared.plumbing.ticked import run_ticked
 from pixmill_shared.repositories import task_requests
 from pixmill_shared.runtime import Runtime, runtime
 from pixmill_shared.service.failures import record_task_failure
@@ -43,10 +46,15 @@ class RequestableTask(Task):  # type: ignore[type-arg]
         if self.request.get(REQUEST_HEADER):
             _run_requested(runtime(), self, uuid.UUID(self.request.id))
             return None
-        tick = self.request.get(TICK_HEADER)
-        if tick:
-            return run_ticked(runtime(), tick, str(self.request.id), lambda: bounded(self._run_alone(*args, **kwargs)))
-        return self._run_alone(*args, **kwargs)
+        clients = runtime()
+        entry, scheduled_at = tick_of(self.request.get(TICK_HEADER))
+        info = self.request.get("delivery_info")
+        run = None if claims_row(self.name) else run_of(self.name, self.request.id, info, entry, clients.worker_name)
+        if run is None:
+            return self._run_alone(*args, **kwargs)
+        if entry is None or scheduled_at is None:
+            return outcome_of(run_recorded(clients, run, None, lambda: bounded(self._run_alone(*args, **kwargs))))
+        return run_ticked(clients, run, entry, scheduled_at, lambda: bounded(self._run_alone(*args, **kwargs)))
 
     def _run_alone(self, *args: Any, **kwargs: Any) -> Any:
         if not _is_maintenance(self.name):

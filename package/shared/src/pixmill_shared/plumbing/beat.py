@@ -17,8 +17,9 @@ from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.health import HealthServer, Pulse
 from pixmill_shared.observability.logs import get_logger, name_process
 from pixmill_shared.plumbing.processes import check_broker, serve_health, stop_process
+from pixmill_shared.plumbing.recorded import TICK_HEADER
 from pixmill_shared.plumbing.registration import check_schedule
-from pixmill_shared.plumbing.ticked import TICK_HEADER, header_of
+from pixmill_shared.plumbing.ticked import header_of
 from pixmill_shared.runtime import runtime, start_runtime
 from pixmill_shared.schedule import SCHEDULE
 from pixmill_shared.service.ticking import Tick, Ticker

@@ -55,6 +55,11 @@ def work_named(task: str, arguments: Mapping[str, Any]) -> Work | None:
         return None  # somebody else's message; the task will say so
 
 
+def claims_row(task: str) -> bool:
+    """Of tasks that are never asked for or sent by beat: a row says what became of each."""
+    return task in _CLAIMS
+
+
 def _requested(request: Any) -> Work | None:
     """A task that somebody asked for. It may run longer than those of jobs do, and says how long."""
     with contextlib.suppress(ValueError):

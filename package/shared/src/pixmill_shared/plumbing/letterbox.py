@@ -1,7 +1,8 @@
 """From what the broker brought and nobody can do to rows of ``dead_letters``, beside the work of a worker.
 
-Items that are no messages wait on a list in Redis, refused messages in this process' memory. One thread of a worker's
-main process records both; while the database is down they wait.
+Items that are no messages wait on a list in Redis, refused messages in this process' memory; so do ends of tasks whose
+process was killed and that have no row. One thread of a worker's main process records all; while the database is down
+they wait.
 """
 
 import json
@@ -23,6 +24,7 @@ from pixmill_shared.domain.refusals import TITLES, Allowance, Refusal
 from pixmill_shared.observability import metrics
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories.dead_letters import RefusedItem, keep_refused
+from pixmill_shared.service.task_ends import TaskLoss, record_loss
 from pixmill_shared.settings.database import DatabaseSettings
 
 log = get_logger(__name__)
@@ -43,7 +45,7 @@ class Letterbox:
 
     def __init__(self) -> None:
         self._allowances: dict[Refusal, Allowance] = defaultdict(Allowance)
-        self._waiting: deque[RefusedItem] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[RefusedItem | TaskLoss] = deque(maxlen=MOST_WAITING)
         self._bell = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -59,7 +61,7 @@ class Letterbox:
         error = {"code": reason, "title": TITLES[reason], "detail": detail, "retryable": False}
         return RefusedItem(new_id(), storable(task[:LONGEST_NAME]), _storable(payload), error)
 
-    def post(self, item: RefusedItem) -> None:
+    def post(self, item: RefusedItem | TaskLoss) -> None:
         """Record it soon."""
         self._waiting.append(item)
         self.ring()
@@ -136,9 +138,12 @@ def _from_json(text: bytes) -> RefusedItem | None:
         return None
 
 
-def _record(engine: Engine, item: RefusedItem) -> None:
+def _record(engine: Engine, item: RefusedItem | TaskLoss) -> None:
     with Session(engine) as session, session.begin():
-        keep_refused(session, item)
+        if isinstance(item, TaskLoss):
+            record_loss(session, item)
+        else:
+            keep_refused(session, item)
 
 
 def _empty_list(app: Any, engine: Engine) -> None:

@@ -4,24 +4,18 @@ A message may be there twice, from two beats or from one that was killed; the se
 """
 
 import datetime
-import uuid
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
-from pixmill_shared.domain.failures import storable
+import structlog
+
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
+from pixmill_shared.plumbing.recorded import Body, NotNow, outcome_of, run_recorded
 from pixmill_shared.repositories import beat_runs
+from pixmill_shared.repositories.task_records import TaskRun
 from pixmill_shared.runtime import Runtime
 
 log = get_logger(__name__)
-
-TICK_HEADER: Final = "beat_tick"
-"""Of a message that beat sent: which tick of which entry it is."""
-
-
-class NotNow(Exception):
-    """Of a task that cannot run at this time: its tick counts as not done."""
 
 
 def header_of(entry: str, scheduled_at: datetime.datetime) -> dict[str, str]:
@@ -30,30 +24,18 @@ def header_of(entry: str, scheduled_at: datetime.datetime) -> dict[str, str]:
 
 
 def run_ticked(
-    clients: Runtime, header: Mapping[str, str], task_id: str, body: Callable[[], dict[str, Any] | None]
+    clients: Runtime, run: TaskRun, entry: str, scheduled_at: datetime.datetime, body: Body
 ) -> dict[str, Any] | None:
     """What the task returned; None also if the tick was run before. Raises what ``body`` raises, and notes it."""
-    entry, scheduled_at = header["entry"], datetime.datetime.fromisoformat(header["at"])
+    structlog.contextvars.bind_contextvars(entry=entry)
     with clients.database.session_scope() as session:
-        if not beat_runs.claim(session, entry, scheduled_at, uuid.UUID(task_id)):
-            log.info("tick was run before", entry=entry)
+        if not beat_runs.claim(session, entry, scheduled_at, run.task_id):
+            log.info("tick was run before")
             return None
     failpoint("tick.claimed", entry)
-    result: dict[str, Any] | None = None
     try:
-        result = body()
+        return outcome_of(run_recorded(clients, run, scheduled_at, body))
     except NotNow as why:
-        _finish(clients, entry, scheduled_at, None, str(why))
-    except BaseException as error:
-        _finish(clients, entry, scheduled_at, None, f"{type(error).__name__}: {error}")
-        raise
-    else:
-        _finish(clients, entry, scheduled_at, result, None)
-    return result
-
-
-def _finish(
-    clients: Runtime, entry: str, scheduled_at: datetime.datetime, result: dict[str, Any] | None, error: str | None
-) -> None:
-    with clients.database.session_scope() as session:
-        beat_runs.finish(session, entry, scheduled_at, result, storable(error)[:1000] if error else None)
+        with clients.database.session_scope() as session:
+            beat_runs.finish(session, entry, scheduled_at, None, str(why))
+        return None

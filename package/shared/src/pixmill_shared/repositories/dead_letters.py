@@ -82,6 +82,29 @@ def bury(
     )
 
 
+_STILL_THE_SAME: Final = datetime.timedelta(days=1)
+
+
+def bury_run(
+    session: Session,
+    *,
+    task: str,
+    payload: dict[str, Any],
+    error: dict[str, Any],
+    attempts: int,
+    traceback: str | None = None,
+) -> None:
+    """The same of a task that has no row. What fails at each of its ticks has one letter a day, which counts them."""
+    recent = DeadLetter.created_at > func.clock_timestamp() - _STILL_THE_SAME
+    same = (DeadLetter.project.is_(None), DeadLetter.task == task, DeadLetter.payload == payload, recent)
+    query = select(DeadLetter).where(*same, DeadLetter.replayed_at.is_(None)).order_by(DeadLetter.id.desc()).limit(1)
+    letter = session.scalar(query.with_for_update())
+    if letter is None:
+        letter = DeadLetter(id=new_id(), project=None, task=task, payload=payload, attempts=0)
+        session.add(letter)
+    letter.error, letter.traceback, letter.attempts = error, traceback, letter.attempts + attempts
+
+
 def keep_refused(session: Session, item: RefusedItem) -> None:
     """Does nothing if it is there already."""
     values = {"id": item.id, "task": item.task, "payload": item.payload, "error": item.error, "attempts": 0}

@@ -109,6 +109,11 @@ def kind_of(letter: DeadLetter) -> Kind | None:
 
 def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | None) -> Replayed:
     kind = kind_of(letter)
+    if kind is None and letter.task in OF_REQUESTS and letter.payload.keys() & {"entry", "task_id"}:
+        raise NotReplayable(
+            "It tells of no row, but of a task of the schedule, whose next tick does what this one left undone. To "
+            f"have it done now, start the task: POST /api/v1/tasks/{letter.task.rpartition('.')[2]}."
+        )
     if kind is None:
         raise NotReplayable(
             "It came from the broker and tells of no row. Nothing is lost with it: pixmill sends the messages of its "

@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from pixmill_shared.database.engine import Database
-from pixmill_shared.domain.ticks import LastRun, Rhythm, due, latest_tick, next_tick
+from pixmill_shared.domain.ticks import LastRun, Rhythm, due, expiry, latest_tick, next_tick
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import beat_runs
@@ -81,7 +81,7 @@ class Ticker:
         scheduled_at = due(rhythm, last, now)
         if scheduled_at is None:
             return
-        tick = Tick(entry, scheduled_at, uuid.uuid4(), entry.expires.total_seconds())
+        tick = Tick(entry, scheduled_at, uuid.uuid4(), expiry(rhythm, entry.expires).total_seconds())
         with self._database.session_scope() as session:
             if not beat_runs.begin(session, entry.name, scheduled_at, tick.task_id):
                 return

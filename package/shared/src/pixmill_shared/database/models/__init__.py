@@ -1,7 +1,7 @@
 """The tables. All times are timezone-aware UTC; ids are UUIDv7, minted by the application."""
 
 from pixmill_shared.database.models.base import Base
-from pixmill_shared.database.models.crew import BeatRun, ScheduleWish, Worker
+from pixmill_shared.database.models.crew import BeatRun, ScheduleWish, TaskRecord, Worker
 from pixmill_shared.database.models.operations import Alert, AlertMessage, Backup, QueueSample, Report
 from pixmill_shared.database.models.pictures import (
     JobUpload,
@@ -56,6 +56,7 @@ __all__ = [
     "Report",
     "ScheduleWish",
     "ServiceHealth",
+    "TaskRecord",
     "TaskRequest",
     "Upload",
     "UploadPart",
