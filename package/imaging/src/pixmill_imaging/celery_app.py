@@ -1,12 +1,13 @@
 """The one app, for ``celery -A pixmill_imaging.celery_app worker``."""
 
 from pixmill_imaging.service import fetch, finish
-from pixmill_imaging.settings import ImagingSettings
+from pixmill_imaging.settings import ImagingSettings, IngestSettings
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.plumbing.memory import bound_memory
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
 from pixmill_shared.runtime import Runtime
+from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.scaling import ScalingSettings
@@ -30,4 +31,4 @@ def _check_storage() -> None:
 
 
 check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load, RedisSettings.load)
-check_at_start(ScalingSettings.load)
+check_at_start(ScalingSettings.load, IngestSettings.load, AdmissionSettings.load)

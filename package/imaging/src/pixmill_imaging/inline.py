@@ -3,10 +3,12 @@
 Importing it loads no library that decodes: that happens in the children.
 """
 
-from pixmill_imaging.settings import ImagingSettings
+from pixmill_imaging.settings import ImagingSettings, IngestSettings
 from pixmill_imaging.tasks.fetch import fetch_source
+from pixmill_imaging.tasks.ingest import check_pipelines
 from pixmill_imaging.tasks.render import render_job
 from pixmill_shared.plumbing.inline import InlineService, MemoryBounds
+from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.egress import EgressSettings
 
 
@@ -24,9 +26,9 @@ def _memory() -> MemoryBounds:
 
 
 SERVICE = InlineService(
-    threads=(fetch_source,),
+    threads=(fetch_source, check_pipelines),
     children=(render_job,),
-    checks=(EgressSettings.load, ImagingSettings.load),
+    checks=(EgressSettings.load, ImagingSettings.load, IngestSettings.load, AdmissionSettings.load),
     preload=_preload,
     memory=_memory,
 )

@@ -1,12 +1,17 @@
-"""The engine of this process, built at its first job: in a prefork child, never in the parent."""
+"""What a process works with. The engine is built at its first job: in a prefork child, never in the parent."""
 
 from functools import cache
 
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.pillow.fonts import FontBook
 from pixmill_imaging.service.engine import Engine
+from pixmill_imaging.service.ingest import Ingest
 from pixmill_imaging.service.loaders import choose_loader
-from pixmill_imaging.settings import ImagingSettings
+from pixmill_imaging.service.sources import Reader
+from pixmill_imaging.settings import ImagingSettings, IngestSettings
+from pixmill_shared.runtime import runtime
+from pixmill_shared.settings.admission import AdmissionSettings
+from pixmill_shared.settings.egress import EgressSettings
 
 
 @cache
@@ -17,3 +22,10 @@ def engine() -> Engine:
         settings.max_source_pixels, settings.max_output_pixels, settings.max_frames, settings.max_animation_pixels
     )
     return Engine(choose_loader(settings.loader), limits, FontBook(settings.font_directories()))
+
+
+def new_ingest() -> Ingest:
+    """For one tick."""
+    clients = runtime()
+    reader = Reader(clients.egress, clients.sources, EgressSettings.load(), IngestSettings.load())
+    return Ingest(clients, reader, AdmissionSettings.load())

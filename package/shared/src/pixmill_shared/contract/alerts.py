@@ -13,6 +13,8 @@ class AlertRule(StrEnum):
     BACKUP_MISSED = "backup_missed"
     DELIVERIES_EXHAUSTED = "deliveries_exhausted"
     ENDPOINT_DISABLED = "endpoint_disabled"
+    OBJECTS_MISSING = "objects_missing"
+    PIPELINE_FAILING = "pipeline_failing"
 
 
 ALERT_TITLES: Final[dict[AlertRule, str]] = {
@@ -24,10 +26,15 @@ ALERT_TITLES: Final[dict[AlertRule, str]] = {
     AlertRule.BACKUP_MISSED: "There is no fresh backup",
     AlertRule.DELIVERIES_EXHAUSTED: "Webhooks do not arrive",
     AlertRule.ENDPOINT_DISABLED: "A webhook endpoint was disabled",
+    AlertRule.OBJECTS_MISSING: "Objects are missing in the storage",
+    AlertRule.PIPELINE_FAILING: "A pipeline cannot read its source",
 }
 
 #: Raised where it happens, with ``raise_alert``; the others are measured every minute.
-RAISED_RULES: Final = (AlertRule.DELIVERIES_EXHAUSTED, AlertRule.ENDPOINT_DISABLED)
+RAISED_RULES: Final = (
+    *(AlertRule.DELIVERIES_EXHAUSTED, AlertRule.ENDPOINT_DISABLED, AlertRule.PIPELINE_FAILING),
+    AlertRule.OBJECTS_MISSING,
+)
 
 
 class AlertState(StrEnum):

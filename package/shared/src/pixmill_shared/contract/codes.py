@@ -10,6 +10,7 @@ class ErrorCode(StrEnum):
     SOURCE_NOT_FOUND = "source_not_found"
     SOURCE_UNREACHABLE = "source_unreachable"
     SOURCE_TIMEOUT = "source_timeout"
+    SOURCE_UNREADABLE = "source_unreadable"
     TOO_LARGE = "too_large"
     UNSUPPORTED_FORMAT = "unsupported_format"
     UNDECODABLE = "undecodable"
@@ -43,6 +44,7 @@ EXPLANATIONS: Final[dict[ErrorCode, Explanation]] = {
     ErrorCode.SOURCE_NOT_FOUND: Explanation("There is no picture at the source"),
     ErrorCode.SOURCE_UNREACHABLE: Explanation("The source could not be reached", transient=True, retryable=True),
     ErrorCode.SOURCE_TIMEOUT: Explanation("The source took too long to answer", transient=True, retryable=True),
+    ErrorCode.SOURCE_UNREADABLE: Explanation("The list of pictures at the source cannot be read"),
     ErrorCode.TOO_LARGE: Explanation("The source has more bytes than allowed"),
     ErrorCode.UNSUPPORTED_FORMAT: Explanation("The source is not an image in a format that pixmill reads"),
     ErrorCode.UNDECODABLE: Explanation("The image is damaged and cannot be decoded"),

@@ -10,6 +10,8 @@ class EventType(StrEnum):
     JOB_CANCELED = "job.canceled"
     #: All jobs of a batch have ended, in whatever way.
     BATCH_COMPLETED = "batch.completed"
+    #: Its source could not be read, and that does not seem to pass.
+    PIPELINE_FAILED = "pipeline.failed"
     PING = "ping"
 
 
@@ -19,6 +21,7 @@ FILTERABLE: Final = (
     EventType.JOB_FAILED,
     EventType.JOB_CANCELED,
     EventType.BATCH_COMPLETED,
+    EventType.PIPELINE_FAILED,
 )
 
 

@@ -65,7 +65,9 @@ BUILD_ARCHIVE: Final = Requestable(
 CHECK_PIPELINES: Final = Requestable(TaskName.CHECK_PIPELINES, "Look at the sources of all pipelines that are due")
 
 REQUESTABLE: Final = (
-    Requestable(TaskName.CLEAN_UP, "Delete objects that no row names, and answers that are kept no longer"),
+    Requestable(TaskName.CLEAN_UP, "Delete rows whose time is over, and objects that no row names"),
+    Requestable(TaskName.BACK_UP, "Back up the database into the storage"),
+    Requestable(TaskName.VERIFY_STORAGE, "Look whether rows and objects agree, and change nothing"),
     Requestable(TaskName.EXPIRE_UPLOADS, "Delete uploads that no job used in time"),
     Requestable(TaskName.EXPIRE_KEYS, "Mark API keys that have expired as revoked"),
     BUILD_ARCHIVE,

@@ -20,6 +20,8 @@ class TaskName(StrEnum):
     EXPIRE_KEYS = "pixmill_api.tasks.keys.expire"
     BUILD_ZIP = "pixmill_api.tasks.archives.build_zip"
     CLEAN_UP = "pixmill_shared.tasks.maintenance.cleanup_old_data"
+    BACK_UP = "pixmill_shared.tasks.maintenance.backup_database"
+    VERIFY_STORAGE = "pixmill_shared.tasks.maintenance.verify_storage"
     RECOVER_STALLED = "pixmill_shared.tasks.dispatch.recover_stalled"
     RECORD_HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
     SAMPLE_QUEUES = "pixmill_shared.tasks.monitoring.sample_queues"

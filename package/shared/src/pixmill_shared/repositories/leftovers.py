@@ -9,7 +9,16 @@ from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, cast, delete, exi
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session, aliased
 
-from pixmill_shared.database.models import Job, JobUpload, Preset, Rendition, TaskRequest, Upload, UploadSession
+from pixmill_shared.database.models import (
+    Job,
+    JobUpload,
+    Pipeline,
+    Preset,
+    Rendition,
+    TaskRequest,
+    Upload,
+    UploadSession,
+)
 from pixmill_shared.domain.objects import builder_of, is_source, rendition_key_of, session_of, upload_of
 
 _MARKED: Final = "$.outputs[*].operations[*].image.upload_id ? (@ == $id)"
@@ -27,10 +36,17 @@ _NAMED_BY_PRESET: Final = exists().where(
         _deletion.recipe.is_(None),
     ),
 )
+_NAMED_BY_PIPELINE: Final = exists().where(
+    Pipeline.project == Upload.project,
+    func.jsonb_path_exists(
+        Pipeline.recipe, cast(_MARKED, JSONPATH), func.jsonb_build_object("id", cast(Upload.id, Text))
+    ),
+)
 _UNUSED: Final = (
     ~exists().where(Job.source_key == Upload.key)
     & ~exists().where(JobUpload.upload_id == Upload.id)
     & ~_NAMED_BY_PRESET
+    & ~_NAMED_BY_PIPELINE
 )
 
 
