@@ -46,7 +46,7 @@ class ProbeClient:
 
     def __init__(self, services: Mapping[str, str], timeout: float) -> None:
         self._urls = {name: parse_url(url) for name, url in services.items()}
-        self._timeout = timeout
+        self.timeout = timeout
         unguarded = _Unguarded(parse_allow_list(""), system_resolver)
         self._transport = Transport(unguarded, httpx.create_ssl_context(trust_env=False), connect_timeout=timeout)
 
@@ -59,6 +59,6 @@ class ProbeClient:
 
         Raises SourceUnreachable or SourceTimeout where no status came; KeyError for a service that is not named.
         """
-        url, until = self._urls[service], Deadline(self._timeout)
+        url, until = self._urls[service], Deadline(self.timeout)
         with self._transport.exchange("GET", url, until, {"User-Agent": "pixmill"}) as response:
             return ProbeAnswer(response.status, excerpt_of(response, MOST_READ))

@@ -34,15 +34,19 @@ class Finding:
 
 
 def check_services(
-    database: Database, client: ProbeClient, dependencies: Mapping[str, Callable[[], Any]]
+    database: Database,
+    client: ProbeClient,
+    dependencies: Mapping[str, Callable[[], Any]],
+    longest: float = LONGEST,
 ) -> dict[str, Any]:
-    """Check what ``client`` knows, and ``dependencies`` (which raise whatever they raise). Returns who is unhealthy.
+    """Check what ``client`` knows, and ``dependencies`` (which raise whatever they raise). Returns who is unhealthy,
+    after ``longest`` seconds at most.
 
     A service that is not checked any more is forgotten after a day.
     """
     checks: dict[str, Check] = {name: partial(_answered, client, name) for name in client.services}
     checks |= {name: partial(_unharmed, name, check) for name, check in dependencies.items()}
-    found = _side_by_side(checks)
+    found = _side_by_side(checks, longest)
     with database.session_scope() as session:
         # In one order, so that two who do this at once do not wait for each other.
         for name in sorted(found):
@@ -62,16 +66,16 @@ def check_services(
     return {"checked": len(found), "unhealthy": sorted(name for name, (each, _) in found.items() if each.error)}
 
 
-def _side_by_side(checks: Mapping[str, Check]) -> dict[str, tuple[Finding, int]]:
+def _side_by_side(checks: Mapping[str, Check], longest: float) -> dict[str, tuple[Finding, int]]:
     """What each found, and how many milliseconds that took."""
     begun = time.monotonic()
     running = {name: _started(name, check) for name, check in checks.items()}
     found = {}
     for name, answer in running.items():
         try:
-            found[name] = answer.result(timeout=max(begun + LONGEST - time.monotonic(), 0))
+            found[name] = answer.result(timeout=max(begun + longest - time.monotonic(), 0))
         except TimeoutError:
-            found[name] = Finding(f"no answer in {LONGEST:g} seconds"), round(LONGEST * 1000)
+            found[name] = Finding(f"no answer in {longest:g} seconds"), round(longest * 1000)
     return found
 
 
@@ -92,7 +96,7 @@ def _answered(client: ProbeClient, name: str) -> Finding:
     try:
         answer = client.ask(name)
     except SourceTimeout:
-        return Finding(f"no answer in {TIMEOUT:g} seconds")
+        return Finding(f"no answer in {client.timeout:g} seconds")
     except SourceUnreachable as error:
         return Finding(error.detail)
     return Finding(None if answer.status == 200 else _why(answer.status, answer.body), answer.status)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from pixmill_shared.domain.addresses import is_host_name, literal_address
 from pixmill_shared.settings.base import Settings
 
 READY: Final = "/health/ready"
@@ -61,7 +62,9 @@ def _complete(name: str, url: str) -> str:
     """The URL with a path. A message may not show it: somebody may have put a password into it."""
     try:
         parts = urlsplit(url)
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        host = parts.hostname or ""
+        fits = parts.scheme in ("http", "https") and parts.port != 0 and "@" not in parts.netloc
+        fits = fits and (literal_address(host) is not None or is_host_name(host))
     except ValueError:
         fits = False
     if not fits or not url.isprintable() or " " in url or parts.fragment:
