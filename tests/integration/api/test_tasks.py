@@ -10,9 +10,13 @@ import redis
 from tests.integration.api.running import Api, running_api
 from tests.servers import Servers
 
+from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.requests import REQUESTABLE
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.database.engine import Database
+from pixmill_shared.domain.failures import error_document
+from pixmill_shared.repositories import task_records
+from pixmill_shared.repositories.task_records import TaskRun
 from pixmill_shared.service.keys import create_key
 from pixmill_shared.service.sealing import Sealer
 
@@ -42,6 +46,7 @@ def test_started_task_is_a_row_and_the_answer_tells_where_to_look(api: Api, name
         "normal",
     )
     assert (task["args"], task["result"], task["error"], task["attempts"]) == ({}, None, None, 0)
+    assert (task["request_id"], task["entry"], task["duration_ms"]) == (answer.headers["X-Request-ID"], None, None)
     assert answer.headers["Location"] == task["urls"]["self"] == f"{api.url}/api/v1/tasks/{task['task_id']}"
     assert api.client.get(answer.headers["Location"]).json() == task
     rows = api.query("SELECT task, project, requested_by FROM task_requests WHERE id = %s", task["task_id"])
@@ -115,6 +120,39 @@ def test_list_shows_states_page_by_page(api: Api) -> None:
     failed = api.client.get("/api/v1/tasks", params={"state": "failed"}).json()["data"]
     assert [task["task_id"] for task in failed] == [made[1]]
     assert api.client.get("/api/v1/tasks", params={"state": "gone"}).status_code == 422
+
+
+def test_list_has_tasks_that_beat_sent_between_those_that_were_asked_for(api: Api) -> None:
+    database = Database(api.database_url)
+    runs = [TaskRun(uuid.uuid4(), HEARTBEAT, "heartbeat", "default", "worker@here") for _ in range(2)]
+    failure = error_document(ErrorCode.STORAGE_UNAVAILABLE, "It did not answer.")
+    with database.session_scope() as session:
+        task_records.keep(session, runs[0], attempts=3, seconds=1.5, error=failure)
+    asked = str(start(api, "record_heartbeat")["task_id"])
+    with database.session_scope() as session:
+        task_records.keep(session, runs[1], attempts=1, seconds=0.25, result={"seen": 1})
+    database.dispose()
+    first, second = str(runs[1].task_id), str(runs[0].task_id)
+    found: list[dict[str, object]] = []
+    cursor = None
+    while len(found) < 3:
+        page = api.client.get("/api/v1/tasks", params={"limit": 1, **({"cursor": cursor} if cursor else {})}).json()
+        found, cursor = found + page["data"], page["next_cursor"]
+    assert [task["task_id"] for task in found] == [first, asked, second]
+    done, failed = found[0], found[2]
+    assert (done["name"], done["state"], done["entry"], done["result"]) == (
+        *(HEARTBEAT, "succeeded", "heartbeat"),
+        {"seen": 1},
+    )
+    assert (done["duration_ms"], done["attempts"], done["requested_by"], done["created_at"]) == (250, 1, None, None)
+    assert (failed["state"], failed["error"], failed["duration_ms"]) == ("failed", failure, 1500)
+    assert api.client.get(f"/api/v1/tasks/{second}").json() == failed
+    states = {
+        state: [task["task_id"] for task in api.client.get("/api/v1/tasks", params={"state": state}).json()["data"]]
+        for state in ("queued", "running", "succeeded", "failed")
+    }
+    assert (asked in states["queued"], first in states["succeeded"], second in states["failed"]) == (True, True, True)
+    assert not {first, second} & {*states["queued"], *states["running"]}
 
 
 @pytest.mark.parametrize("task_id", ["0", "nothing", str(uuid.UUID(int=7))])

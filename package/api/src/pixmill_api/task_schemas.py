@@ -1,4 +1,4 @@
-"""Tasks that people start, as bodies of requests and as the OpenAPI document shows them."""
+"""Tasks that people start or that beat sent, as bodies of requests and as the OpenAPI document shows them."""
 
 import datetime
 from enum import StrEnum
@@ -13,13 +13,20 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "priority": "normal",
     "queue": "maintenance",
     "args": {},
-    "result": {"expired_answers": 12, "objects": {"looked_at": 4310, "deleted": 3, "bytes": 81234, "unfinished": 0}},
+    "result": {
+        "rows": {"jobs": 120, "idempotency_records": 12},
+        "objects": {"looked_at": 4310, "deleted": 3, "bytes": 81234, "unfinished": 0},
+        "unfinished": [],
+    },
     "error": None,
     "requested_by": "ops (pxm_4Tq9)",
+    "request_id": "01890a5d-ac96-774b-bcce-b302099a8058",
+    "entry": None,
     "attempts": 1,
     "created_at": "2030-01-31T08:00:00Z",
     "started_at": "2030-01-31T08:00:00.012Z",
     "finished_at": "2030-01-31T08:00:02.480Z",
+    "duration_ms": 2468,
     "urls": {"self": "https://pixmill.example.com/api/v1/tasks/0193e2a4-7c1b-7d00-8f6e-2b1c3d4e5f60"},
 }
 
@@ -52,8 +59,8 @@ class TaskError(BaseModel):
 
 
 class TaskDocument(BaseModel):
-    """A task that somebody asked for; or the kept result of one that nobody did, of which only `name`, `state`,
-    `result`, `error` and `finished_at` may be known."""
+    """A task that somebody asked for, or that beat sent and that has ended; or a result that Celery has kept, of which
+    only `name`, `state`, `result`, `error` and `finished_at` may be known."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -65,11 +72,14 @@ class TaskDocument(BaseModel):
     args: dict[str, Any]
     result: Any = Field(description="what the task returned, as JSON")
     error: TaskError | None
-    requested_by: str | None
+    requested_by: str | None = Field(description="null: nobody, beat sent it")
+    request_id: str | None = Field(description="of the request that asked for it; it is in the lines of the log too")
+    entry: str | None = Field(description="of the schedule, where beat sent it")
     attempts: int | None
     created_at: datetime.datetime | None
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
+    duration_ms: int | None = Field(description="from its first start to its end, tries in between included")
     urls: dict[str, str]
 
 

@@ -29,7 +29,7 @@ Name = Annotated[str, Path(description="its name: the last part of it, or the wh
 _NAMES: Final = "\n".join(f"* `{each.name}`, in full `{each.task}`: {each.summary}." for each in REQUESTABLE)
 
 
-@router.get("", summary="List tasks that were asked for", responses={**success(200, TaskList), **problems_of(422)})
+@router.get("", summary="List tasks", responses={**success(200, TaskList), **problems_of(422)})
 async def list_tasks(
     context: Shared,
     caller: Administering,
@@ -37,7 +37,10 @@ async def list_tasks(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JSONResponse:
-    """Of all projects, newest first."""
+    """Those that somebody asked for, of all projects, and of those that beat sent the last 1,000 that succeeded and the
+    last 1,000 that failed; newest first. The tasks of jobs and deliveries are not among them: those are rows of their
+    own.
+    """
     page = await run_in_threadpool(task_requests.list_tasks, context, limit=limit, before=before(cursor), state=state)
     return JSONResponse(page)
 
@@ -48,7 +51,7 @@ async def list_tasks(
     responses={**success(200, TaskDocument), **problems_of(404, 503)},
 )
 async def get_task(task_id: str, context: Shared, caller: Administering) -> JSONResponse:
-    """By its id. Of a task that nobody asked for, the result as long as it is kept."""
+    """By its id. Of a task that nobody asked for, its record, or the result that Celery keeps for an hour."""
     found = parse_id(task_id)
     if found is None:
         raise NotFound("There is no such task.")

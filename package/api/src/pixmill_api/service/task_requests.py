@@ -1,4 +1,4 @@
-"""Tasks that people start: a row each, and what became of it."""
+"""Tasks that people start, a row each, and those that beat sent, of which a record is kept: what became of them."""
 
 import datetime
 import uuid
@@ -18,9 +18,9 @@ from pixmill_api.task_schemas import TaskCall, TaskState
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.contract.requests import Requestable, requestable
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.models import TaskRequest
+from pixmill_shared.database.models import TaskRecord, TaskRequest
 from pixmill_shared.domain.json_reader import JsonError
-from pixmill_shared.repositories import audit, task_requests
+from pixmill_shared.repositories import audit, task_records, task_requests
 
 _STATES: Final = {
     "queued": TaskState.QUEUED,
@@ -28,7 +28,14 @@ _STATES: Final = {
     "completed": TaskState.SUCCEEDED,
     "failed": TaskState.FAILED,
 }
+_UNKNOWN: Final = dict.fromkeys(
+    ("priority", "queue", "requested_by", "request_id", "entry", "attempts", "created_at", "started_at", "duration_ms")
+)
+"""Of a task that has no row."""
+
 _STATUSES: Final = {state: status for status, state in _STATES.items()}
+
+_UNENDED: Final = (TaskState.QUEUED, TaskState.RUNNING)
 
 _OF_CELERY: Final = {
     "PENDING": TaskState.QUEUED,
@@ -92,11 +99,14 @@ def start(
 
 
 def find_task(context: Context, task_id: uuid.UUID) -> dict[str, Any]:
-    """The row; else the result that Celery has kept. Raises NotFound."""
+    """The row; else the record; else the result that Celery has kept. Raises NotFound."""
     with context.runtime.database.session_scope() as session:
         row = task_requests.find(session, task_id)
         if row is not None:
             return task_document(context, row)
+        record = task_records.find(session, task_id)
+        if record is not None:
+            return _of_record(context, record)
     kept = kept_result(str(task_id))
     if kept is None:
         raise NotFound("There is no such task, and no result of one is kept under this id.")
@@ -104,12 +114,17 @@ def find_task(context: Context, task_id: uuid.UUID) -> dict[str, Any]:
 
 
 def list_tasks(context: Context, *, limit: int, before: uuid.UUID | None, state: TaskState | None) -> dict[str, Any]:
-    """One page, newest first."""
+    """One page of both, newest first: their ids are of one kind."""
     status = None if state is None else _STATUSES[state]
     with context.runtime.database.session_scope() as session:
-        rows = task_requests.page(session, limit=limit, before=before, status=status)
+        asked = task_requests.page(session, limit=limit, before=before, status=status)
+        # What has not ended has no record.
+        ended = task_records.page(session, limit=limit, before=before, state=state) if state not in _UNENDED else []
+        rows: list[TaskRequest | TaskRecord] = sorted([*asked, *ended], key=lambda row: row.id, reverse=True)
         shown, more = rows[:limit], len(rows) > limit
-        data = [task_document(context, row) for row in shown]
+        data = [
+            _of_record(context, row) if isinstance(row, TaskRecord) else task_document(context, row) for row in shown
+        ]
     return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
 
 
@@ -125,10 +140,13 @@ def task_document(context: Context, row: TaskRequest) -> dict[str, Any]:
         "result": shown_result(context, row),
         "error": row.error if row.status == "failed" else None,
         "requested_by": row.requested_by,
+        "request_id": row.request_id,
+        "entry": None,
         "attempts": row.attempts,
         "created_at": utc(row.created_at),
         "started_at": utc(row.started_at),
         "finished_at": utc(row.finished_at),
+        "duration_ms": _milliseconds(row),
         "urls": {"self": _url(context, str(row.id))},
     }
 
@@ -146,12 +164,37 @@ def shown_result(context: Context, row: TaskRequest) -> dict[str, Any] | None:
     return {**result, "url": url, "expires_at": utc(expires_at)}
 
 
+def _of_record(context: Context, record: TaskRecord) -> dict[str, Any]:
+    return {
+        **_UNKNOWN,
+        "task_id": str(record.task_id),
+        "name": record.task,
+        "state": record.state,
+        "queue": record.queue,
+        "args": {},
+        "result": record.result,
+        "error": record.error,
+        "entry": record.entry,
+        "attempts": record.attempts,
+        "started_at": utc(record.started_at),
+        "finished_at": utc(record.finished_at),
+        "duration_ms": _milliseconds(record),
+        "urls": {"self": _url(context, str(record.task_id))},
+    }
+
+
+def _milliseconds(row: TaskRequest | TaskRecord) -> int | None:
+    """From its first start to its end."""
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return round((row.finished_at - row.started_at).total_seconds() * 1000)
+
+
 def _of_result(context: Context, task_id: str, kept: dict[str, Any]) -> dict[str, Any]:
     state = _OF_CELERY.get(str(kept.get("status")), TaskState.RUNNING)
     failed = state is TaskState.FAILED
-    unknown = dict.fromkeys(("priority", "queue", "requested_by", "attempts", "created_at", "started_at"))
     return {
-        **unknown,
+        **_UNKNOWN,
         "task_id": task_id,
         "name": kept.get("name"),
         "state": state,

@@ -71,7 +71,7 @@ class ScheduleWish(Base):
 
 
 class TaskRecord(Base):
-    """How a task ended that has no row of its own: what beat sent, or a person by hand. The last 1,000 of each state."""
+    """How a task without a row ended: one that beat sent, or a person by hand. The last 1,000 of each state."""
 
     __tablename__ = "task_records"
 
