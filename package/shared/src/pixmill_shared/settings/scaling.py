@@ -38,6 +38,12 @@ class ScalingSettings(Settings):
         validation_alias="QUEUE_THRESHOLD",
         description="jobs that wait from which a process is added; twice as many are an emergency",
     )
+    oldest: float = Field(
+        default=60,
+        gt=0,
+        validation_alias="PIXMILL_SCALE_OLDEST",
+        description="seconds that a job has waited from which a process is added, however few wait",
+    )
     cool_down: float = Field(
         default=60,
         ge=1,
@@ -61,5 +67,6 @@ class ScalingSettings(Settings):
             cpu_threshold=self.cpu_threshold,
             memory_threshold=self.memory_threshold,
             queue_threshold=self.queue_threshold,
+            oldest=self.oldest,
             cool_down=self.cool_down,
         )
