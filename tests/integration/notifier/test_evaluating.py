@@ -255,6 +255,20 @@ def test_many_changes_are_one_message_that_counts_the_rest(watch: Watch) -> None
     assert (len(message.body["changes"]), message.body["more"]) == (MOST_TOLD, 20)
 
 
+def test_heartbeat_that_stays_away_tells_of_the_worker_that_would_check_services(watch: Watch) -> None:
+    watch.service("heartbeat", failures=0)
+    watch.service("api", failures=0)
+    assert [watch.tick(), watch.tick(9)] == [0, 0]
+    assert watch.tick(2) == 1
+    (alert,) = watch.alerts()
+    assert (alert.rule, alert.subject) == (AlertRule.SERVICE_DOWN, "heartbeat")
+    assert alert.detail == "heartbeat failed 2 checks in a row."
+    watch.service("heartbeat", failures=0)
+    watch.tick()
+    watch.service("heartbeat", failures=0)
+    assert watch.tick(10) == 1, "and of its end"
+
+
 def test_heartbeat_that_comes_again_is_healthy_since_then(watch: Watch) -> None:
     watch.service("beat", failures=4)
     watch.run("UPDATE service_health SET since = :at", at=watch.now)
