@@ -139,7 +139,8 @@ def dot_env(outside: str) -> dict[str, str]:
 
 def container(builder: Builder, service: Any, place: Path, reach: dict[str, str], port: int) -> Container:
     """What a container's network and volumes would give is put into the values; no variable is added."""
-    reach = {**reach, "file:///data": f"file://{place}/data"}
+    (place / "state").mkdir(exist_ok=True)
+    reach = {**reach, "file:///data": f"file://{place}/data", "/state/": f"{place}/state/"}
     overrides = {name: _here(value, reach) for name, value in service.environment.items()}
     if "DB_HOST" in overrides:
         overrides["DB_HOST"] = reach["postgres:5432"]

@@ -2,7 +2,8 @@
 
 Flower without a login is open to everyone, and it can stop workers. So this refuses to start without FLOWER_USER and
 FLOWER_PASSWORD, hands them over in the environment (the arguments of a process are everybody's to read), and then
-becomes ``celery -A pixmill_shared.celery_app flower`` on PIXMILL_BIND and PIXMILL_PORT (default 5555).
+becomes ``celery -A pixmill_shared.celery_app flower`` on PIXMILL_BIND and PIXMILL_PORT (default 5555). Any FLOWER_
+variable of Flower's own is passed on.
 """
 
 import os

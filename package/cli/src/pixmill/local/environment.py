@@ -44,7 +44,8 @@ def process_variables(
     dropped = {*_EMBEDDED, *_HIJACKERS, *_PER_PROCESS}
     kept = {name: value for name, value in given.items() if name not in dropped and value}
     embedded = {"DATABASE_URL": addresses.database_url, "REDIS_URL": addresses.redis_url}
-    asked = {"PIXMILL_SERVICES": _services(kept.get("PIXMILL_BIND", LOOPBACK), ports)}
+    prefix = kept.get("FLOWER_URL_PREFIX", "").strip("/")
+    asked = {"PIXMILL_SERVICES": _services(kept.get("PIXMILL_BIND", LOOPBACK), ports, prefix)}
     return {**_defaults(credentials, data, ports), **asked, **kept, **embedded, "PYTHONUNBUFFERED": "1"}
 
 
@@ -81,9 +82,11 @@ def _defaults(credentials: Credentials, data: DataDir, ports: PortPlan) -> dict[
         "PIXMILL_WEBHOOK_SECRET": credentials.webhook_secret,
         "FLOWER_USER": "admin",
         "FLOWER_PASSWORD": credentials.flower_password,
+        "FLOWER_DB": str(data.run / "flower"),
     }
 
 
-def _services(bind: str, ports: PortPlan) -> str:
+def _services(bind: str, ports: PortPlan, flower_prefix: str) -> str:
     """Whom the health checks ask."""
-    return ",".join(f"{name}={url_of(bind, port)}{'/healthcheck' * (name == 'flower')}" for name, port in ports.items())
+    of_flower = f"/{flower_prefix}/healthcheck" if flower_prefix else "/healthcheck"
+    return ",".join(f"{name}={url_of(bind, port)}{of_flower * (name == 'flower')}" for name, port in ports.items())

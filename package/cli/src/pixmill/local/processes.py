@@ -96,10 +96,10 @@ class ProcessTable:
         return self._service(worker.name, argv, grace, self._lean)
 
     def _flower(self) -> ProcessSpec:
-        _validated(FlowerSettings, self._variables)  # refused now, rather than by a process that keeps dying
+        flower = _validated(FlowerSettings, self._variables)  # refused now, rather than by a process that keeps dying
         env = {**self._variables, **_QUIET, "PIXMILL_PORT": str(self._ports["flower"])}
         argv = (*self._python, "pixmill_shared.flower")
-        return ProcessSpec("flower", argv, env, self._cwd, self._answers("flower", "/healthcheck"))
+        return ProcessSpec("flower", argv, env, self._cwd, self._answers("flower", flower.path("/healthcheck")))
 
     def _service(
         self, name: str, argv: list[str], grace: float = 10, extra: Mapping[str, str] | None = None
