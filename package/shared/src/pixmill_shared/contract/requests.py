@@ -74,7 +74,6 @@ REQUESTABLE: Final = (
     CHECK_PIPELINES,
     Requestable(TaskName.EVALUATE_ALERTS, "Measure all alerts, and tell of what changed"),
     Requestable(TaskName.SEND_REPORT, "Send the daily report, unless it was sent today"),
-    Requestable(TaskName.RECOVER_STALLED, "Do what a dispatcher does, once"),
     Requestable(TaskName.CHECK_SERVICES, "Ask all services, the database, the broker and the storage how they are"),
     Requestable(TaskName.SAMPLE_QUEUES, "Write down how much waits in each queue"),
     Requestable(TaskName.RECORD_HEARTBEAT, "Show that the chain from row to worker is alive"),
