@@ -16,9 +16,10 @@ from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, Uplo
 from pixmill_api.settings.cors import CorsSettings
 from pixmill_api.settings.inline import InlineSettings
 from pixmill_api.settings.streams import StreamSettings
-from pixmill_imaging.settings import ImagingSettings
+from pixmill_imaging.settings import ImagingSettings, IngestSettings
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
+from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.backup import BackupSettings
 from pixmill_shared.settings.base import RuntimeSettings, Settings
@@ -57,6 +58,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         CorsSettings,
         ArchiveSettings,
         StreamSettings,
+        AdmissionSettings,
         *(DestinationSettings, SourceSettings, ScheduleSettings),
         *("PIXMILL_MAX_SOURCE_BYTES", "PIXMILL_EGRESS_ALLOW"),
     ),
@@ -76,6 +78,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         StorageSettings,
         SourceSettings,
         EgressSettings,
+        *(AdmissionSettings, IngestSettings),
         "PIXMILL_IMAGING_IO_CONCURRENCY",
     ),
     "notifier": (

@@ -23,6 +23,7 @@ from pixmill_shared.schedule import SCHEDULE
 
 EXPECTED = {
     TaskName.FETCH_SOURCE: QueueName.FETCH,
+    TaskName.CHECK_PIPELINES: QueueName.FETCH,
     TaskName.RENDER_JOB: QueueName.IMAGING,
     TaskName.PROCESS_PENDING: QueueName.IMAGING,
     TaskName.DELIVER_WEBHOOK: QueueName.NOTIFIER,
@@ -34,6 +35,8 @@ EXPECTED = {
     TaskName.EXPIRE_KEYS: QueueName.API,
     TaskName.BUILD_ZIP: QueueName.API,
     TaskName.CLEAN_UP: QueueName.MAINTENANCE,
+    TaskName.BACK_UP: QueueName.MAINTENANCE,
+    TaskName.VERIFY_STORAGE: QueueName.MAINTENANCE,
     TaskName.RECOVER_STALLED: QueueName.DEFAULT,
     TaskName.RECORD_HEARTBEAT: QueueName.DEFAULT,
     TaskName.SAMPLE_QUEUES: QueueName.DEFAULT,
@@ -116,7 +119,7 @@ def test_dispatcher_publishes_each_queue_for_one_kind_but_for_tasks_that_people_
     queues = [queue for kind in KINDS for queue in kind.queues if not kind.requested]
     assert len(set(queues)) == len(queues)
     (requested,) = [set(kind.queues) for kind in KINDS if kind.requested]
-    assert requested & set(queues) <= {QueueName.NOTIFIER_ALERTS}
+    assert requested & set(queues) <= {QueueName.NOTIFIER_ALERTS, QueueName.FETCH}
 
 
 def test_declared_queues_are_the_contracts_and_carry_their_name_three_times() -> None:

@@ -26,6 +26,7 @@ from pixmill_api.settings.inline import InlineSettings
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.observability.logs import configure_logging, get_logger
 from pixmill_shared.runtime import start_runtime
+from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.base import Settings, check_together
 from pixmill_shared.settings.broker import BrokerSettings
@@ -51,6 +52,7 @@ USED: Final[tuple[type[Settings], ...]] = (
     UploadSettings,
     BatchSettings,
     LimitSettings,
+    AdmissionSettings,
     StreamSettings,
     CorsSettings,
     RedisSettings,

@@ -46,6 +46,7 @@ from pixmill_api.settings.inline import InlineSettings
 from pixmill_api.tus_protocol import TusProtocol
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.runtime import Runtime, start_runtime
+from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.process import ListenSettings, PublicSettings
@@ -82,11 +83,12 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     settings = ApiSettings.load()
     refuse_exposure(settings, ListenSettings.load())
     runtime, egress = runtime or start_runtime(threads=settings.threads), EgressSettings.load()
-    limits, inline = LimitSettings.load(), inline_worker(InlineSettings.load())
+    limits, admission = LimitSettings.load(), AdmissionSettings.load()
+    inline = inline_worker(InlineSettings.load())
     context = Context(
         runtime=runtime,
         settings=settings,
-        limits=limits,
+        admission=admission,
         public_url=PublicSettings.load().base,
         max_source_bytes=egress.max_source_bytes,
         uploads=UploadSettings.load(),
@@ -95,7 +97,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         rotation_grace=RotationSettings.load().grace,
         archives=ArchiveSettings.load(),
         readiness=Readiness(health.checks_of(runtime, inline)),
-        backlog=Backlog(settings.max_backlog),
+        backlog=Backlog(admission.max_backlog),
         keys=KnownKeys(in_database(runtime), limits.key_cache_ttl),
         rates=RateLimiter(RedisSettings.load().url, limits),
         stats=Remembering(STATS_AGE),

@@ -18,12 +18,13 @@ from pixmill_api.progress.links import StreamLinks
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys
 from pixmill_api.service.remembering import Remembering
-from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings
+from pixmill_api.settings import ApiSettings, BatchSettings, UploadSettings
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.domain.addresses import AllowList
 from pixmill_shared.observability.health import Readiness
 from pixmill_shared.repositories.api_keys import CheckedKey
 from pixmill_shared.runtime import Runtime
+from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
 
 DEFAULT_PROJECT: Final = "default"
@@ -38,7 +39,7 @@ class Context:
 
     runtime: Runtime
     settings: ApiSettings
-    limits: LimitSettings
+    admission: AdmissionSettings
     public_url: str
     max_source_bytes: int
     uploads: UploadSettings
@@ -99,7 +100,7 @@ async def caller_of(connection: HTTPConnection, scope: Scope) -> Caller:
         raise NotAuthenticated
     key = await context.keys.find(token)
     # For the log, also of what is refused from here on.
-    connection.state.caller = caller = _caller(key, context.limits)
+    connection.state.caller = caller = _caller(key, context.admission)
     answer_headers: dict[str, str] = getattr(connection.state, "answer_headers", {})
     await context.rates.admit(key.id, key.rate_limit, answer_headers)
     if scope not in key.scopes and Scope.ADMIN not in key.scopes:
@@ -107,8 +108,8 @@ async def caller_of(connection: HTTPConnection, scope: Scope) -> Caller:
     return caller
 
 
-def _caller(key: CheckedKey, limits: LimitSettings) -> Caller:
-    most = limits.max_unfinished if key.max_unfinished is None else key.max_unfinished
+def _caller(key: CheckedKey, admission: AdmissionSettings) -> Caller:
+    most = admission.max_unfinished if key.max_unfinished is None else key.max_unfinished
     return Caller(key.project, key.id, f"{key.name} ({key.prefix})", key.scopes, key.presets_only, most)
 
 

@@ -47,12 +47,6 @@ class ApiSettings(Settings):
         description="requests that use the database at once; each may hold a connection",
     )
 
-    max_backlog: int = Field(
-        default=1_000_000,
-        ge=1,
-        validation_alias="PIXMILL_MAX_BACKLOG",
-        description="queued jobs above which a POST that makes a job is answered 429",
-    )
     max_delay: int = Field(
         default=366 * 86_400,
         ge=0,

@@ -1,4 +1,4 @@
-"""How much one API key may ask for, and how long this process remembers a key."""
+"""How often an API key may ask, and how long this process remembers a key."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from pixmill_shared.settings.base import Settings
 
 
 class LimitSettings(Settings):
-    """A key may have limits of its own, which count instead."""
+    """A key may have a rate of its own, which counts instead."""
 
     rate: int = Field(
         default=6_000,
@@ -35,13 +35,6 @@ class LimitSettings(Settings):
         default="open",
         validation_alias="PIXMILL_RATE_LIMIT_WHEN_DOWN",
         description="open: without Redis nothing is limited; closed: requests are answered 503 then",
-    )
-    max_unfinished: int = Field(
-        default=0,
-        ge=0,
-        le=10_000_000,
-        validation_alias="PIXMILL_MAX_UNFINISHED_JOBS",
-        description="jobs of an API key that may wait or run at the same time; 0: no limit",
     )
     key_cache_ttl: float = Field(
         default=5,

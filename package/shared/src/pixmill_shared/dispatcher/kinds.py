@@ -67,7 +67,8 @@ KINDS: Final = (
     ),
     Kind(
         task_requests.WORK,
-        # Those of alerts are another kind's too: in both, a turn is a moment.
+        # Those of alerts are another kind's too, in both of which a turn is a moment; and that of fetches, where a turn
+        # is one of the jobs'.
         tuple({each.queue(priority): None for each in REQUESTABLE for priority in REQUEST_PRIORITIES}),
         _requested_message,
         give_up_task,

@@ -8,12 +8,13 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pixmill_shared.contract.queues import Priority
+from pixmill_shared.contract.queues import Priority, QueueName
 from pixmill_shared.contract.requests import Requestable
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import TaskRequest
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
+from pixmill_shared.repositories import lanes
 from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
 
 WORK: Final = WorkTable("task_requests", owner="w.project", stage="w.task")
@@ -33,11 +34,16 @@ class ClaimedRequest:
     age: float
 
 
+# Where jobs are in the queue too, a turn is one of theirs; elsewhere it is a moment: first come, first served.
+_TURN: Final = f"""CASE WHEN {{queue}} = '{QueueName.FETCH}' THEN {{reached}} + 1
+                     ELSE (extract(epoch FROM now()) * 1000000)::bigint END"""
+
 _INSERT = Prepared(
     f"""
     WITH made AS (
-      INSERT INTO task_requests (id, project, queue, priority, task, payload, requested_by, request_id)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
+      INSERT INTO task_requests (id, project, queue, priority, task, payload, requested_by, request_id, turn)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, {_TURN.format(queue="$3", reached=lanes.reached("$3", "$4"))})
+      RETURNING id
     )
     SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM made
     """,
@@ -47,8 +53,10 @@ _INSERT = Prepared(
 _REPEAT = Prepared(
     f"""
     WITH made AS (
-      INSERT INTO task_requests (id, project, queue, priority, task, payload, requested_by, request_id)
-      SELECT $2, project, queue, priority, task, payload, $3, $4 FROM task_requests WHERE id = $1 RETURNING id
+      INSERT INTO task_requests (id, project, queue, priority, task, payload, requested_by, request_id, turn)
+      SELECT $2, r.project, r.queue, r.priority, r.task, r.payload, $3, $4,
+             {_TURN.format(queue="r.queue", reached=lanes.reached("r.queue", "r.priority"))}
+      FROM task_requests r WHERE r.id = $1 RETURNING id
     )
     SELECT id, pg_notify('{WAKE_CHANNEL}', '') FROM made
     """,
