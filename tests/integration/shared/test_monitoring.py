@@ -12,7 +12,7 @@ from tests.integration.egress.servers import Conversation, Server, answer
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.egress.probe import ProbeClient
-from pixmill_shared.service.checking import check_services
+from pixmill_shared.service.checking import Pace, check_services
 from pixmill_shared.service.sampling import sample_queues
 
 __all__ = ["connects", "serve"]
@@ -147,7 +147,7 @@ def test_each_service_is_found_as_it_is_and_one_that_hangs_holds_up_no_other(dat
         "broker": broken,
         "storage": lambda: time.sleep(6),
     }
-    result = check_services(database, ProbeClient(urls, 1.0), dependencies, longest=3.0)
+    result = check_services(database, ProbeClient(urls, 1.0), dependencies, Pace(longest=3.0, tries=1))
     assert time.monotonic() - begun < 6, "the checks run side by side, and none is waited for"
     found = services(database)
     assert {name: (row["status"], row["status_code"], row["error"]) for name, row in found.items()} == {
@@ -177,17 +177,29 @@ def test_change_of_state_is_kept_and_failures_are_counted_until_it_ends(database
     client = ProbeClient({"api": server.url()}, 30.0)
     seen = []
     for _ in range(len(told)):
-        check_services(database, client, {}, longest=60.0)
+        check_services(database, client, {}, Pace(longest=60.0, tries=1))
         row = services(database)["api"]
         seen.append((row["status"], row["failures"], row["since"] == row["checked_at"]))
     assert seen == [("healthy", 0, True), ("unhealthy", 1, True), ("unhealthy", 2, False), ("healthy", 0, True)]
 
 
+def test_service_that_is_being_started_is_not_down(database: Database, serve: Serve) -> None:
+    told = [503, 500, 200]
+
+    def tell(conversation: Conversation) -> None:
+        answer(told.pop(0))(conversation)
+
+    well = serve(answer(200))
+    client = ProbeClient({"api": serve(tell).url(), "beat": well.url()}, 30.0)
+    assert check_services(database, client, {}, Pace(longest=60.0, pause=0.05)) == {"checked": 2, "unhealthy": []}
+    assert (services(database)["api"]["status_code"], told, well.accepts) == (200, [], 1)
+
+
 def test_service_that_nobody_checks_any_more_is_forgotten_after_a_day(database: Database, serve: Serve) -> None:
     url = serve(answer(200)).url()
-    check_services(database, ProbeClient({"old": url, "lately": url}, 30.0), {}, longest=60.0)
+    check_services(database, ProbeClient({"old": url, "lately": url}, 30.0), {}, Pace(longest=60.0, tries=1))
     run(database, "UPDATE service_health SET checked_at = now() - interval '25 h' WHERE service = 'old'")
-    check_services(database, ProbeClient({"api": url}, 30.0), {}, longest=60.0)
+    check_services(database, ProbeClient({"api": url}, 30.0), {}, Pace(longest=60.0, tries=1))
     assert set(services(database)) == {"api", "lately"}
 
 

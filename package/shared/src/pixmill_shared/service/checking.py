@@ -19,10 +19,19 @@ log = get_logger(__name__)
 
 TIMEOUT: Final = 8.0
 """Seconds that a service has for its answer: it asks its own dependencies first, for three at the most."""
-LONGEST: Final = 10.0
-"""Seconds for all checks together. One that still hangs then is left behind, and has failed."""
 
 Check = Callable[[], "Finding"]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """``longest``: seconds for all checks together; one that still hangs then is left behind, and has failed. What
+    failed is checked ``tries`` times in all, ``pause`` seconds apart: a service that is being started is not down.
+    """
+
+    longest: float = 10.0
+    tries: int = 3
+    pause: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -37,16 +46,15 @@ def check_services(
     database: Database,
     client: ProbeClient,
     dependencies: Mapping[str, Callable[[], Any]],
-    longest: float = LONGEST,
+    pace: Pace = Pace(),
 ) -> dict[str, Any]:
-    """Check what ``client`` knows, and ``dependencies`` (which raise whatever they raise). Returns who is unhealthy,
-    after ``longest`` seconds at most.
+    """Check what ``client`` knows, and ``dependencies`` (which raise whatever they raise). Returns who is unhealthy.
 
     A service that is not checked any more is forgotten after a day.
     """
     checks: dict[str, Check] = {name: partial(_answered, client, name) for name in client.services}
     checks |= {name: partial(_unharmed, name, check) for name, check in dependencies.items()}
-    found = _side_by_side(checks, longest)
+    found = _found(checks, pace)
     with database.session_scope() as session:
         # In one order, so that two who do this at once do not wait for each other.
         for name in sorted(found):
@@ -64,6 +72,16 @@ def check_services(
                 tell("service is well" if well else "service is not well", service=name, error=finding.error)
         service_health.forget(session)
     return {"checked": len(found), "unhealthy": sorted(name for name, (each, _) in found.items() if each.error)}
+
+
+def _found(checks: Mapping[str, Check], pace: Pace) -> dict[str, tuple[Finding, int]]:
+    found = _side_by_side(checks, pace.longest)
+    for _ in range(pace.tries - 1):
+        failed = {name: checks[name] for name, (finding, _) in found.items() if finding.error is not None}
+        if failed:
+            time.sleep(pace.pause)
+            found |= _side_by_side(failed, pace.longest)
+    return found
 
 
 def _side_by_side(checks: Mapping[str, Check], longest: float) -> dict[str, tuple[Finding, int]]:
