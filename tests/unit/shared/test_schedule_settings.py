@@ -33,7 +33,7 @@ def test_entries_get_intervals_and_times_of_day_and_expire_below_them() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("haertbeat=5", "is no entry of the schedule; there are cleanup-old-data"),
+        ("haertbeat=5", "is no entry of the schedule; there are backup-database"),
         ("heartbeat", "says no time; write heartbeat=60"),
         ("heartbeat=0", "says no time"),
         ("heartbeat=-1", "says no time"),

@@ -13,6 +13,7 @@ PixmillError (pixmill_shared)
  |- SchemaMissingError          the database has no tables yet
  |- NoSuchDeadLetterError       the id is none of a dead letter
  |- TaskFailedError             a task failed, or did not end while the command waited
+ |- MaintenanceUnderWayError    a backup, a clean-up or another task of maintenance runs already
  |- NoSuchKeyError              neither an id nor the public start of an API key
  |- InvalidOptionError          an option of the command line has a value that cannot be
 """
@@ -76,6 +77,15 @@ class NoSuchDeadLetterError(PixmillError):
 
 class TaskFailedError(PixmillError):
     """The message says why."""
+
+
+class MaintenanceUnderWayError(PixmillError):
+    """Only one is done at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "other maintenance is under way (a backup, a clean-up, a look at the storage). Try again later."
+        )
 
 
 class NoSuchKeyError(PixmillError):

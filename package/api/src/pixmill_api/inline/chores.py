@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.plumbing.inline import run_task
 from pixmill_shared.schedule import SCHEDULE
 
@@ -14,7 +15,8 @@ EVERY: Final = 3_600.0
 
 #: Sweeps, cheap and safe to run beside themselves. Alerts, reports and backups need beat and workers.
 _QUEUES: Final = (QueueName.API, QueueName.MAINTENANCE)
-CHORES: Final = tuple(entry.task for entry in SCHEDULE if entry.queue in _QUEUES)
+_LARGE: Final = (TaskName.BACK_UP, TaskName.VERIFY_STORAGE)
+CHORES: Final = tuple(entry.task for entry in SCHEDULE if entry.queue in _QUEUES and entry.task not in _LARGE)
 
 
 class Chores:

@@ -6,17 +6,14 @@ many, have rows that say what became of them, and run as they are. Maintenance i
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
 from celery import Task
-from sqlalchemy import text
 
 from pixmill_shared.contract.queues import Priority, QueueName
 from pixmill_shared.contract.requests import REQUEST_HEADER, requestable
-from pixmill_shared.database.engine import unpooled_engine
+from pixmill_shared.database.maintenance_lock import alone_at_maintenance
 from pixmill_shared.domain.failures import storable
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
@@ -59,7 +56,7 @@ class RequestableTask(Task):  # type: ignore[type-arg]
     def _run_alone(self, *args: Any, **kwargs: Any) -> Any:
         if not _is_maintenance(self.name):
             return self.run(*args, **kwargs)
-        with _alone(runtime()) as alone:
+        with alone_at_maintenance(runtime().database.url) as alone:
             if not alone:
                 log.warning("other maintenance is under way, leaving this to the next tick")
                 raise NotNow("other maintenance was under way")
@@ -82,7 +79,7 @@ def _run_requested(clients: Runtime, task: Any, request_id: uuid.UUID) -> None:
     if not _is_maintenance(task.name):
         _claim_and_run(clients, task, request_id)
         return
-    with _alone(clients) as alone:
+    with alone_at_maintenance(clients.database.url) as alone:
         if alone:
             _claim_and_run(clients, task, request_id)
         else:
@@ -113,11 +110,3 @@ def _claim_and_run(clients: Runtime, task: Any, request_id: uuid.UUID) -> None:
 def _is_maintenance(name: str) -> bool:
     known = requestable(name)
     return known is not None and known.queue(Priority.NORMAL) == QueueName.MAINTENANCE
-
-
-@contextmanager
-def _alone(clients: Runtime) -> Iterator[bool]:
-    """Whether nobody else does maintenance, and while the block runs nobody does. The lock goes with the process."""
-    engine = unpooled_engine(clients.database.url)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        yield bool(connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('pixmill maintenance'))")))

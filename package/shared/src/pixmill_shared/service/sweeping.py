@@ -7,7 +7,7 @@ import datetime
 import random
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Final
 
@@ -31,15 +31,20 @@ log = get_logger(__name__)
 PAGE: Final = 500
 """Objects or rows that one transaction looks at."""
 
+EXAMPLES: Final = 5
+"""Names that are told."""
+
 
 @dataclass
 class Swept:
-    """``bytes`` are those of the objects; ``unfinished`` are files of writers that were killed."""
+    """``bytes`` are those of the objects; ``unfinished`` are files of writers that were killed; ``examples`` are names
+    of some that were deleted."""
 
     looked_at: int = 0
     deleted: int = 0
     bytes: int = 0
     unfinished: int = 0
+    examples: list[str] = field(default_factory=list)
 
 
 def sweep_objects(
@@ -71,6 +76,8 @@ def sweep_objects(
                     store.delete(info.key)
                 swept.deleted += 1
                 swept.bytes += info.size
+                if len(swept.examples) < EXAMPLES:
+                    swept.examples.append(info.key)
     if not dry_run:
         swept.unfinished = store.remove_unfinished(before)
     return _told("objects", swept, dry_run)

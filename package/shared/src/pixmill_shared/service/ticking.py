@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from pixmill_shared.database.engine import Database
-from pixmill_shared.domain.ticks import LastRun, Rhythm, due, expiry, latest_tick, next_tick
+from pixmill_shared.domain.ticks import LastRun, Rhythm, due, expiry, latest_tick, next_tick, retried
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import beat_runs
@@ -73,8 +73,8 @@ class Ticker:
         return [wanted(entry, wish) for entry, wish in found if wish.enabled]
 
     def _send_if_due(self, entry: Entry, rhythm: Rhythm, last: LastRun | None, now: datetime.datetime) -> None:
-        if last is None and entry.at is not None:
-            # pixmill has never run before: what is done at night need not be done at its first start.
+        if last is None and retried(rhythm):
+            # pixmill has never run before: what is done once a day, or a week, need not be done at its first start.
             with self._database.session_scope() as session:
                 beat_runs.pass_by(session, entry.name, latest_tick(rhythm, now), "before the first start")
             return

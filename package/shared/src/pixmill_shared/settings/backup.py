@@ -34,7 +34,7 @@ def tool_environment(password: str) -> dict[str, str]:
     """The environment of ``pg_dump`` and ``pg_restore``: what libpq reads in this process too, and the password, which
     is nobody's to read there but this user's."""
     passed = {name: value for name, value in os.environ.items() if name.startswith("PG") or name in _PASSED}
-    return {**passed, "LC_ALL": "C", **({"PGPASSWORD": password} if password else {})}
+    return {"PGCONNECT_TIMEOUT": "10", **passed, "LC_ALL": "C", **({"PGPASSWORD": password} if password else {})}
 
 
 _PASSED = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")

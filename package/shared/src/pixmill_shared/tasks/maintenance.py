@@ -1,4 +1,4 @@
-"""What keeps the tables and the storage small."""
+"""What keeps the tables and the storage small, and safe."""
 
 from typing import Any, Final
 
@@ -10,10 +10,30 @@ from pixmill_shared.runtime import runtime
 LONGEST: Final = 3_300
 KILLED_AFTER: Final = 3_600
 
+#: Seconds. These have to come to their end within one run.
+LONGEST_WHOLE: Final = 21_000
+WHOLE_KILLED_AFTER: Final = 21_600
+
 
 @app.task(name=TaskName.CLEAN_UP.value, soft_time_limit=LONGEST, time_limit=KILLED_AFTER)
 def cleanup_old_data() -> dict[str, Any]:
-    """Objects that no row names, and answers that are kept for repeated requests no longer."""
+    """Rows that have become old, what they named, and objects that no row names."""
     from pixmill_shared.service.cleaning import clean_up
 
     return clean_up(runtime())
+
+
+@app.task(name=TaskName.BACK_UP.value, soft_time_limit=LONGEST_WHOLE, time_limit=WHOLE_KILLED_AFTER)
+def backup_database() -> dict[str, Any]:
+    """A dump of the database, in the storage."""
+    from pixmill_shared.service.backing_up import back_up
+
+    return back_up(runtime())
+
+
+@app.task(name=TaskName.VERIFY_STORAGE.value, soft_time_limit=LONGEST_WHOLE, time_limit=WHOLE_KILLED_AFTER)
+def verify_storage() -> dict[str, Any]:
+    """Whether rows and objects agree."""
+    from pixmill_shared.service.verifying import verify
+
+    return verify(runtime())
