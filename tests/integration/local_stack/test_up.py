@@ -1,6 +1,7 @@
 """`pixmill up`, all of it: started by its command, looked at from outside, ended in every way there is."""
 
 import base64
+import json
 import os
 import re
 import signal
@@ -91,11 +92,32 @@ def get(url: str, authorization: str = "") -> int:
         return error.code
 
 
+def services(up: Up) -> dict[str, str]:
+    """Their states, as the schedule's checks found them."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.plan.api}/api/v1/services", timeout=10) as answer:
+        return {each["service"]: each["status"] for each in json.load(answer)["data"]}
+
+
+def check_services(up: Up) -> None:
+    """Now: beat has it done when it starts, which may be long before the API is there, and then every five minutes."""
+    url = f"http://127.0.0.1:{up.plan.api}/api/v1/tasks/health_check_all_services"
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10) as answer:
+        assert answer.status == 202
+
+
+def all_are_well(up: Up) -> bool:
+    expected = {*dict(up.plan.items()), "database", "broker", "storage", "heartbeat"}
+    found = services(up)
+    return found.keys() == expected and set(found.values()) == {"healthy"}
+
+
 def test_everything_answers_and_ctrl_c_leaves_nothing_but_the_data(place: Path) -> None:
     with started(place) as up:
         for name, port in up.plan.items():
             path = "/healthcheck" if name == "flower" else "/health/ready"
             assert get(f"http://127.0.0.1:{port}{path}") == 200, name
+        check_services(up)
+        assert eventually(lambda: all_are_well(up), 90), services(up)
         shown = re.search(r"login (\S+) / (\S+)", up.text)
         assert shown is not None
         flower = f"http://127.0.0.1:{up.plan.flower}/workers"
