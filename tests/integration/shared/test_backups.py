@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 from sqlalchemy import text
-from tests.integration.shared.processes import environment_of
+from tests.integration.shared.processes import environment_of, wait_until
 from tests.plans.filling import fill
 from tests.servers import Servers
 

@@ -1,4 +1,4 @@
-"""Maintenance is done by one at a time, in whichever process: backup, clean-up, the look whether rows and objects agree."""
+"""Maintenance is done by one at a time, in whichever process: backup, clean-up, the look at the storage."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
