@@ -1,19 +1,27 @@
 """Connections: one pool a process, short transactions, time-outs on the server's side."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import psycopg2
 from sqlalchemy import Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
+from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError, StatementError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 #: What a lost, full or read-only database raises: the work may be tried again.
 DatabaseUnavailable: Final = (OperationalError, InterfaceError)
 
 #: A server that takes no writes: a standby, a full disk that somebody protected.
 _READ_ONLY: Final = "25006"
+
+#: Seconds that a connection has rested from which it is tried before it is used. To try each (``pool_pre_ping``) is a
+#: round trip more for every transaction; when the server was away, the first error drops all.
+RESTED: Final = 1.0
+_RETURNED_AT: Final = "pixmill returned at"
 
 #: What the driver takes for errors of its own making: that, and a transaction that the server ended because it idled.
 _PASSING: Final = (_READ_ONLY, "25P03")
@@ -38,6 +46,22 @@ def _raise_told_apart(context: ExceptionContext) -> None:
         context.is_disconnect = True
     if isinstance(error, StatementError) and told_apart(error) is not error:
         raise told_apart(error) from context.original_exception
+
+
+def _note_return(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_RETURNED_AT] = time.monotonic()
+
+
+def _ping_rested(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """SQLAlchemy connects anew, and drops what is older, on the error raised here."""
+    if time.monotonic() - record.info.get(_RETURNED_AT, time.monotonic()) < RESTED:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except psycopg2.Error as error:
+        raise InvalidatePoolError from error
 
 
 def server_options(statement_timeout: int) -> str:
@@ -66,10 +90,13 @@ class Database:
             url,
             pool_size=pool_size,
             max_overflow=max_overflow,
-            pool_pre_ping=True,
+            # What was used last is the likeliest to live, and has its statements prepared.
+            pool_use_lifo=True,
             pool_recycle=1800,
             connect_args=connect_args(statement_timeout),
         )
+        event.listen(self._engine, "checkin", _note_return)
+        event.listen(self._engine, "checkout", _ping_rested)
         event.listen(self._engine, "handle_error", _raise_told_apart)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
 

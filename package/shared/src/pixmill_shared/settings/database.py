@@ -42,7 +42,7 @@ class DatabaseSettings(Settings):
         default=SecretStr(""), validation_alias="DB_PASSWORD", description="password of DB_USER"
     )
     pool_size: int = Field(
-        default=5,
+        default=10,
         ge=1,
         validation_alias="PIXMILL_DB_POOL_SIZE",
         description="connections kept by a threaded process",
