@@ -1,5 +1,6 @@
 """``python -m pixmill_api``: one process, on PIXMILL_BIND and PIXMILL_PORT, until SIGTERM or SIGINT."""
 
+import gc
 import signal
 import socket
 import sys
@@ -155,6 +156,9 @@ def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
     # uvicorn raises the signal that stopped it once more when it is done. Stopping was the wish: exit with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    # What was imported stays: to look through it again and again for garbage would cost each request a few percent.
+    gc.collect()
+    gc.freeze()
     server.run(sockets=[listener])
 
 
