@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixmill_api.upload_schemas import MOST_IN_ONE_PUT
 from pixmill_shared.database.engine import Database
+from pixmill_shared.domain.recipe.limits import MOST_OUTPUTS
 from pixmill_shared.service.keys import create_key
 from pixmill_shared.service.sealing import Sealer
 from tests.fuzz.api_rows import seed
@@ -25,11 +27,12 @@ from tests.integration.api.running import Api, running_api
 from tests.servers import running_servers
 
 SECRET_KEY = "a key for tests only, 0123456789"
-#: 412 refuses too, by the state of the thing or the version of tus; 410 and 423 are states of uploads as 409 is.
+#: Answers that say in what state a thing is, or which version of tus is spoken (409, 410, 412, 423), and 460, that the
+#: bytes are not those of their checksum: documented, and no verdict on the schema.
 CONFIGURATION = """
 [checks]
-negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 423, 429]
-positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 410, 412, 423, 429, "5xx"]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 423, 429, 460]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 410, 412, 423, 429, 460, "5xx"]
 missing_required_header.expected-statuses = [400, 401, 403, 404, 406, 412, 415, 422]
 """
 ROOT = Path(__file__).parents[2]
@@ -57,7 +60,8 @@ def fuzzed_api(database_url: str, redis_url: str, directory: Path, rows: int) ->
         *(database_url, directory / "objects"),
         PIXMILL_AUTH="on",
         REDIS_URL=redis_url,
-        PIXMILL_MAX_SOURCE_BYTES="1000000",
+        PIXMILL_MAX_SOURCE_BYTES=str(MOST_IN_ONE_PUT),
+        PIXMILL_MAX_OUTPUTS=str(MOST_OUTPUTS),
         PIXMILL_MAX_DELAY=str(delay),
         PIXMILL_MAX_ENDPOINTS="1000",
         PIXMILL_STREAM_MAX_AGE="0.2",

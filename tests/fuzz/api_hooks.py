@@ -4,9 +4,9 @@
   would rightly be refused.
 * What is referred to must exist. Each well-formed reference to an upload, a place or a preset becomes one to something
   that is there; FUZZ_KNOWN names them.
-* Nobody waits for a job that no worker does, and no upload is longer than the limit, which is a setting.
-* A recipe whose parts do not go together, by rules between them that its schema does not have, becomes one that does.
-* A checksum that is well-formed is none of the random bytes that it comes with.
+* Nobody waits for a job that no worker does, and no upload is announced that never comes.
+* A recipe whose parts do not go together by rules that JSON Schema has no words for (names and keys of outputs that are
+  the same, `dpr` times a side beyond the limit, a side of 16,384 pixels in a WebP) becomes one that does.
 """
 
 import itertools
@@ -19,7 +19,9 @@ from typing import Any
 import schemathesis
 from jsonschema import Draft202012Validator
 
-from pixmill_shared.domain.recipe import RECIPE_SCHEMA, RecipeError, parse_recipe
+from pixmill_api.domain.patterns import PLACE
+from pixmill_shared.domain.recipe import RECIPE_SCHEMA, Limits, RecipeError, parse_recipe
+from pixmill_shared.domain.recipe.limits import MOST_OUTPUTS
 
 KEY = "Idempotency-Key"
 KNOWN: dict[str, str] = json.loads(os.environ["FUZZ_KNOWN"])
@@ -29,26 +31,21 @@ _count = itertools.count(1)
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    data = getattr(getattr(case.meta, "phase", None), "data", None)
-    if str(getattr(data, "description", "")).startswith("Missing"):
-        return  # schemathesis leaves a header out on purpose, and forgets that if the case is changed
     headers = case.headers or {}
     for name in list(headers):
         if name.lower() == KEY.lower() and re.fullmatch(r"[\x20-\x7e]{1,255}", str(headers[name])):
             headers[name] = f"{str(headers[name])[:200].strip()}-{next(_count)}"
         if name.lower() == "upload-length" and re.fullmatch(r"[0-9]{7,18}", str(headers[name])):
             headers[name] = "1000"
-        if name.lower() == "upload-checksum" and re.fullmatch(
-            r"(sha1|sha256|sha512) [A-Za-z0-9+/]+=*", str(headers[name])
-        ):
-            del headers[name]
-            continue
         if name.lower() == "prefer" and re.fullmatch(r"wait=[0-9]+", str(headers[name])):
             headers[name] = "wait=0"
     if isinstance(case.body, dict | list):
         _point(case.body)
     if (case.path_parameters or {}).get("name") == KNOWN.get("preset"):
         case.path_parameters["name"] = "zz-other"
+    # What was right stays right, and what was wrong wrong. Schemathesis would judge changed requests anew, and take all
+    # with bytes in them, or with a header left out on purpose, for what they are not.
+    case._record_starting_state()
 
 
 @schemathesis.serializer("application/offset+octet-stream")
@@ -61,10 +58,10 @@ def _point(document: Any) -> None:
     for key, value in document.items() if isinstance(document, dict) else ():
         if key in KNOWN and isinstance(value, str) and _is_reference(key, value):
             document[key] = KNOWN[key]
-        if key == "bytes" and isinstance(value, int | float) and value > 1_000_000:
-            document[key] = 1000
         if key == "recipe" and _fits.is_valid(value) and not _goes_together(value):
             document[key] = {"outputs": [{"name": "web"}]}
+    if isinstance(document, dict) and document.get("upload_id") == KNOWN["upload_id"]:
+        document.pop("sha256", None)
     for value in document.values() if isinstance(document, dict) else document:
         if isinstance(value, dict | list):
             _point(value)
@@ -72,7 +69,7 @@ def _point(document: Any) -> None:
 
 def _goes_together(recipe: Any) -> bool:
     try:
-        parse_recipe(recipe)
+        parse_recipe(recipe, Limits(max_outputs=MOST_OUTPUTS))
     except RecipeError:
         return False
     return True
@@ -86,4 +83,4 @@ def _is_reference(key: str, text: str) -> bool:
             return False
     if key == "preset":
         return re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}(@(0|[1-9][0-9]{0,8}))?", text) is not None
-    return "://" in text
+    return re.fullmatch(PLACE, text) is not None

@@ -75,7 +75,7 @@ def changed(url: str, **fields: str) -> str:
     return parts._replace(query=urlencode(query)).geturl()
 
 
-def test_address_that_was_tampered_with_is_403(guarded: Api) -> None:
+def test_address_that_was_tampered_with_is_401_as_there_is_no_key_either(guarded: Api) -> None:
     job, other = job_of(guarded, key(guarded)), job_of(guarded, key(guarded))
     url = job["urls"]["events"]
     for wrong in (
@@ -85,7 +85,7 @@ def test_address_that_was_tampered_with_is_403(guarded: Api) -> None:
         url.replace(f"jobs/{job['job_id']}", f"batches/{job['job_id']}"),
         changed(url, expires="1"),
     ):
-        assert_problem(guarded.client.get(wrong), 403, "forbidden")
+        assert_problem(guarded.client.get(wrong), 401, "unauthenticated")
 
 
 def test_address_that_is_malformed_is_422(guarded: Api) -> None:
@@ -131,7 +131,7 @@ def test_socket_that_may_not_be_is_closed_with_a_code_that_says_why(guarded: Api
         (socket_url(guarded, id), {}, 4401),
         (socket_url(guarded, id), {"Authorization": "Bearer pxm_x"}, 4401),
         (socket_url(guarded, id), key(guarded, "acme", Scope.WRITE), 4403),
-        (socket_url(guarded, id, f"expires=9999999999&signature={'0' * 64}"), {}, 4403),
+        (socket_url(guarded, id, f"expires=9999999999&signature={'0' * 64}"), {}, 4401),
         (socket_url(guarded, id), key(guarded, "others"), 4404),
         (socket_url(guarded, "x"), headers, 4404),
     ):

@@ -136,9 +136,16 @@ def test_list_pages_through_all_jobs_newest_first(api: Api) -> None:
     assert [job["job_id"] for job in failed] == made[:1]
 
 
-def test_zero_byte_upload_is_taken_because_the_worker_judges(api: Api) -> None:
-    answer = api.client.post("/api/v1/uploads", content=b"", headers={"Content-Type": "image/png"})
-    assert (answer.status_code, answer.json()["bytes"]) == (201, 0)
+def test_upload_without_bytes_is_refused_and_nothing_of_it_kept(api: Api) -> None:
+    before = api.traces()
+    for answer, pointer in (
+        (api.client.post("/api/v1/uploads", content=b"", headers={"Content-Type": "image/png"}), ""),
+        (api.client.post("/api/v1/uploads"), ""),
+        (api.client.post("/api/v1/uploads", files={"file": ("a.png", b"", "image/png")}), "/file"),
+        (api.client.post("/api/v1/process", files={"file": ("a.png", b"", "image/png")}), "/file"),
+    ):
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer), answer.text
+    assert api.traces() == before
 
 
 def test_request_id_is_taken_if_sane_and_else_minted(api: Api) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from pixmill_api.schema_rules import GIVEN, NO_KEYS, WITH_DESTINATION
 from pixmill_api.schemas import Metadata, Options, Place, PresetReference, ProblemError, Source
 from pixmill_api.settings.batches import MOST_ITEMS
 from pixmill_api.webhook_schemas import ReceiverUrl
@@ -17,17 +18,32 @@ _NULL: Final = {"type": "null"}
 _NOT_BOTH: Final[dict[str, Any]] = {
     "anyOf": [{"properties": {"recipe": _NULL}}, {"properties": {"preset": _NULL}}],
 }
-_GIVEN: Final = {"not": _NULL}
-_OWN: Final[dict[str, Any]] = {
-    "anyOf": [{"required": [name], "properties": {name: _GIVEN}} for name in ("recipe", "preset")]
+_NAMED: Final[dict[str, Any]] = {
+    "anyOf": [{"required": [name], "properties": {name: GIVEN}} for name in ("recipe", "preset")]
 }
-_FOR_ALL_OR_OWN: Final[dict[str, Any]] = {
-    "anyOf": [
-        {"required": ["recipe"], "properties": {"recipe": _GIVEN, "preset": _NULL}},
-        {"required": ["preset"], "properties": {"recipe": _NULL, "preset": _GIVEN}},
-        {"properties": {"recipe": _NULL, "preset": _NULL, "items": {"contains": _OWN}}},
+_PLACED: Final[dict[str, Any]] = {"anyOf": [WITH_DESTINATION, {"properties": {"recipe": NO_KEYS}}]}
+
+
+def _one_will_do(schema: dict[str, Any]) -> None:
+    """A wrong item is rejected alone. So one must be right, with what the batch says for all of them."""
+    items = schema["properties"]["items"]
+    item = items["items"]
+    items["items"] = {"anyOf": [item, {"description": "Whatever is wrong becomes no job"}]}
+
+    def batch(*rules: dict[str, Any], item_rules: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"allOf": [*rules, {"properties": {"items": {"contains": {"allOf": [item, *item_rules]}}}}]}
+
+    schema["allOf"] = [_NOT_BOTH]
+    schema["anyOf"] = [
+        batch(_NAMED, {"properties": {"recipe": NO_KEYS}}, item_rules=[_PLACED]),
+        batch(_NAMED, WITH_DESTINATION, item_rules=[]),
+        batch(_NAMED, item_rules=[WITH_DESTINATION]),
+        batch(WITH_DESTINATION, item_rules=[_NAMED]),
+        batch(item_rules=[_NAMED, _PLACED]),
     ]
-}
+    schema["examples"] = [{"items": _SOURCES, "recipe": {"outputs": [{"name": "web"}]}}]
+
+
 _SOURCES: Final[list[Any]] = [
     {"source": {"url": "https://example.com/1.jpg"}},
     {"source": {"url": "https://example.com/2.jpg"}},
@@ -63,12 +79,7 @@ class BatchOptions(Options):
 class BatchRequest(BatchOptions):
     """Pictures, and what to make of them: `recipe` or `preset`, for all items that have none of their own."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            **_FOR_ALL_OR_OWN,
-            "examples": [{"items": _SOURCES, "recipe": {"outputs": [{"name": "web"}]}}],
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=_one_will_do)
 
     items: list[BatchItem] = Field(
         min_length=1,

@@ -87,8 +87,8 @@ class MediaTypeRefused(RequestError):
 
 
 class NotAuthenticated(RequestError):
-    def __init__(self) -> None:
-        super().__init__("Send a valid API key: Authorization: Bearer pxm_….")
+    def __init__(self, detail: str = "Send a valid API key: Authorization: Bearer pxm_….") -> None:
+        super().__init__(detail)
 
 
 class ScopeMissing(RequestError):

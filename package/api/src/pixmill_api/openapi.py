@@ -82,7 +82,8 @@ def body(model: type[BaseModel], *, form: type[BaseModel] | None = None, require
 
 def picture_body(form: type[BaseModel]) -> Extra:
     """A request body of the bytes of a picture, or of the multipart ``form``."""
-    content: dict[str, Any] = {"image/*": {"schema": BINARY}, UNKNOWN: {"schema": BINARY}}
+    some = {**BINARY, "minLength": 1}
+    content: dict[str, Any] = {"image/*": {"schema": some}, UNKNOWN: {"schema": some}}
     content[FORM] = {"schema": Reference(Used(form, "validation"))}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -101,9 +102,14 @@ KEYED: Final[Extra] = {
         }
     ]
 }
-FILE_ANSWERS: Final[Responses] = {
-    200: {"description": "The bytes", "content": {"image/*": {"schema": BINARY}}},
-    206: {"description": "The range of bytes", "content": {"image/*": {"schema": BINARY}}},
-    302: {"description": "The bytes are there"},
-    304: {"description": "The client has them"},
-}
+
+
+def file_answers(*media_types: str) -> Responses:
+    """Of a call that gives out bytes, or says where they are."""
+    content = {media_type: {"schema": BINARY} for media_type in media_types}
+    return {
+        200: {"description": "The bytes", "content": content},
+        206: {"description": "The range of bytes", "content": content},
+        302: {"description": "The bytes are there"},
+        304: {"description": "The client has them"},
+    }

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pixmill_api.domain.media_types import JSON
+from pixmill_api.domain.media_types import FORM, JSON
 from pixmill_api.openapi import KEY_HEADER, PROBLEM
 from pixmill_api.problems import Kind, all_kinds, type_of
 
@@ -19,14 +19,16 @@ REQUEST_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8058"
 
 
 def add_examples(document: dict[str, Any]) -> None:
-    """To each body of a request, each answer of JSON, and each problem."""
+    """To each body of a request that is no raw bytes, each answer of JSON, and each problem."""
     schemas = document["components"]["schemas"]
     for path, operations in document["paths"].items():
         for operation in operations.values():
             bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
             for content in (body["content"] for body in bodies if "content" in body):
-                if JSON in content:
-                    content[JSON].setdefault("example", example_of(content[JSON]["schema"], schemas))
+                for media_type in (JSON, FORM):
+                    if media_type in content:
+                        example = example_of(content[media_type]["schema"], schemas)
+                        content[media_type].setdefault("example", example)
             for status, answer in operation["responses"].items():
                 if PROBLEM in answer.get("content", {}):
                     answer["content"] = {PROBLEM: {**answer["content"][PROBLEM], **_problems(path, status, operation)}}

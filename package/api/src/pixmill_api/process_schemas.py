@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, WithJsonSchema
 
 from pixmill_api import schema_examples
-from pixmill_api.schemas import Options, PresetReference, WebUrl, as_form
+from pixmill_api.schema_rules import as_form
+from pixmill_api.schemas import Options, PresetReference, WebUrl
 from pixmill_shared.domain.recipe import FILTERS, MAX_DIMENSION
 
 DIMENSION_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
@@ -15,8 +16,10 @@ BOX: Final = ("width", "height", "filter")
 
 
 def _box_or_preset(schema: dict[str, Any]) -> None:
-    absent = {"anyOf": [{"not": {"required": ["preset"]}}, {"properties": {"preset": {"type": "null"}}}]}
-    schema["anyOf"] = [absent, {"not": {"anyOf": [{"required": [name]} for name in BOX]}}]
+    schema["anyOf"] = [
+        {"properties": {"preset": {"type": "null"}}},
+        {"properties": dict.fromkeys(BOX, False)},
+    ]
 
 
 class ShortOptions(Options):
@@ -32,7 +35,8 @@ class ShortOptions(Options):
 
 def _as_short_form(schema: dict[str, Any]) -> None:
     as_form(schema)
-    _box_or_preset(schema)
+    blank = {"const": ""}
+    schema["anyOf"] = [{"properties": {"preset": blank}}, {"properties": dict.fromkeys(BOX, blank)}]
     schema["examples"] = [{"file": "…", "width": 800, "height": 600, "filter": "sharpen"}]
 
 

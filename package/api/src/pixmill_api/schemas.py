@@ -13,6 +13,7 @@ from pixmill_api.domain.moments import MEANT, parse_moment
 from pixmill_api.domain.patterns import PLACE, TEXT, WEB_URL
 from pixmill_api.domain.presets import REFERENCE_PATTERN
 from pixmill_api.parameters import Id
+from pixmill_api.schema_rules import NO_KEYS, WITH_DESTINATION, as_form, one_of
 from pixmill_api.webhook_schemas import ReceiverUrl
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
@@ -46,7 +47,6 @@ WebUrl = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "format": "uri",
             "pattern": WEB_URL,
             "description": f"at most {MAX_URL_LENGTH} characters",
             "examples": ["https://example.com/photo.jpg"],
@@ -98,17 +98,6 @@ PresetReference = Annotated[
 ]
 
 
-def one_of(*names: str) -> dict[str, Any]:
-    """JSON Schema: exactly one of the keys is there, and not null."""
-    null = {"type": "null"}
-    return {
-        "oneOf": [
-            {"required": [name], "properties": {key: {"not": null} if key == name else null for key in names}}
-            for name in names
-        ]
-    }
-
-
 Place = Annotated[
     str,
     Field(min_length=1, max_length=MAX_PLACE),
@@ -157,7 +146,11 @@ class JobRequest(Options):
     """A source, and what to make of it: exactly one of `recipe` and `preset`."""
 
     model_config = ConfigDict(
-        json_schema_extra={**one_of("recipe", "preset"), "examples": [schema_examples.JOB_REQUEST]}
+        json_schema_extra={
+            **one_of("recipe", "preset"),
+            "anyOf": [WITH_DESTINATION, {"properties": {"recipe": NO_KEYS}}],
+            "examples": [schema_examples.JOB_REQUEST],
+        }
     )
 
     source: Source
@@ -169,17 +162,6 @@ class JobRequest(Options):
     )
     recipe: Annotated[Any, WithJsonSchema({"anyOf": [RECIPE_SCHEMA, {"type": "null"}]})] = None
     preset: PresetReference | None = None
-
-
-def as_form(schema: dict[str, Any]) -> None:
-    """A form has the field `file` besides, and no way to write null."""
-    fields = schema.setdefault("properties", {})
-    for field in fields.values():
-        if {"type": "null"} in field.get("anyOf", ()):
-            field.update(field.pop("anyOf")[0])
-            del field["default"]
-    fields["file"] = {"type": "string", "format": "binary", "description": "The bytes of a picture"}
-    schema["required"] = ["file"]
 
 
 class UploadForm(_Body):
@@ -259,6 +241,7 @@ class JobDocument(BaseModel):
     queue_position: int | None
     batch_id: uuid.UUID | None
     batch_index: int | None = Field(description="of the item in the request that made the batch")
+    pipeline_id: uuid.UUID | None = Field(description="what found the source, if it was a pipeline")
     retry_of: uuid.UUID | None = Field(description="the job that this one repeats")
     metadata: dict[str, Any]
     run_at: datetime.datetime | None = Field(description="a queued job is not started before; null: it is due")

@@ -17,7 +17,7 @@ def _header(name: str, schema: dict[str, Any], description: str, *, required: bo
 _RESUMABLE: Final = _header("Tus-Resumable", _VERSION, "the version of tus", required=True)
 _CHECKSUM: Final = _header(
     "Upload-Checksum",
-    {"type": "string", "pattern": f"^(?:{CHECKSUM})$"},
+    {"type": "string", "pattern": f"^({CHECKSUM})$", "examples": ["sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk="]},
     "of the body: an algorithm and the digest in base64. With it all of the body counts or nothing",
 )
 _SENT: Final = _header("Tus-Resumable", _VERSION, "the version of tus")["schema"]

@@ -57,7 +57,6 @@ ReceiverUrl = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "format": "uri",
             "pattern": WEB_URL,
             "description": f"at most {LONGEST_URL} characters",
             "examples": ["https://example.com/hooks/pixmill"],

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from pixmill_api.auth import Context, caller_of
 from pixmill_api.domain.ids import parse_id
-from pixmill_api.errors import LinkRefused, NotFound
+from pixmill_api.errors import NotAuthenticated, NotFound
 from pixmill_api.progress.event import Event
 from pixmill_api.progress.hub import Hub
 from pixmill_api.progress.streams import BatchStream, JobStream, ProjectStream, Stream
@@ -21,6 +21,8 @@ from pixmill_shared.domain.ids import least_id, moment_of
 
 LOOK_BACK: Final = 5.0
 """Seconds before the event that a viewer saw last: one that was minted earlier may have been committed later."""
+
+_NO_LINK: Final = "The address is not valid, or no longer. Ask for the job or batch again to get a fresh one."
 
 MOST_REPLAYED: Final = 1_000
 """Events that a viewer who comes back is sent at once."""
@@ -50,7 +52,7 @@ def settings_of(connection: HTTPConnection) -> StreamSettings:
 async def project_of(connection: HTTPConnection, kind: str, id: str) -> str | None:
     """Whose job or batch may be watched: that of the API key, or None for this one alone, by a signed link.
 
-    Raises LinkRefused, and what ``caller_of`` raises.
+    Raises NotAuthenticated, and what else ``caller_of`` raises.
     """
     context: Context = connection.app.state.context
     query = connection.query_params
@@ -58,7 +60,7 @@ async def project_of(connection: HTTPConnection, kind: str, id: str) -> str | No
         return (await caller_of(connection, Scope.READ)).project
     now = datetime.datetime.now(datetime.UTC)
     if not context.links.opens(f"{kind}/{id}", query.get("expires", ""), query["signature"], now):
-        raise LinkRefused
+        raise NotAuthenticated(_NO_LINK)
     return None
 
 

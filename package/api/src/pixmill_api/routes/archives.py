@@ -76,10 +76,12 @@ async def build_archive(request: Request, batch_id: str, context: Shared, caller
 @router.get(
     "/batches/{batch_id}/archive",
     summary="Look at the archive of a batch",
-    responses={**success(200, ArchiveDocument), **success(202, ArchiveDocument), **problems_of(404, 503)},
+    responses={**success(200, ArchiveDocument), **success(202, ArchiveDocument), **problems_of(404, 409, 503)},
 )
 async def get_archive(batch_id: str, context: Shared, caller: Reading) -> Response:
-    """The last one that was asked for: 200 when it is there or has failed, 202 while it is being built."""
+    """The last one that was asked for: 200 when it is there or has failed, 202 while it is being built.
+    409 while jobs are under way and nobody has asked for one.
+    """
     document = await run_in_threadpool(built_archives.find_archive, context, caller, _id(batch_id))
     if document["state"] in built_archives.BUILDING:
         return JSONResponse(document, 202, {"Retry-After": RETRY_AFTER})

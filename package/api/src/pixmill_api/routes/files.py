@@ -8,8 +8,9 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pixmill_api.auth import Shared
+from pixmill_api.domain.media_types import ZIP
 from pixmill_api.errors import LinkRefused
-from pixmill_api.openapi import FILE_ANSWERS, problems_of
+from pixmill_api.openapi import file_answers, problems_of
 from pixmill_api.service.serving import serve_object
 
 router = APIRouter(tags=["files"])
@@ -19,7 +20,7 @@ router = APIRouter(tags=["files"])
 @router.get(
     "/files/{key:path}",
     summary="Open a signed link",
-    responses={**FILE_ANSWERS, **problems_of(403, 404, 416, 503)},
+    responses={**file_answers("image/*", ZIP), **problems_of(403, 404, 416, 503)},
 )
 async def get_file(request: Request, key: str, context: Shared) -> Response:
     """Links are made by pixmill, in `outputs[].url` of a job, and end after a while."""

@@ -15,7 +15,7 @@ from pixmill_api.domain.ids import parse_id
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import once_per_key
 from pixmill_api.job_filters import METADATA, metadata_of
-from pixmill_api.openapi import FILE_ANSWERS, body, problems_of, success
+from pixmill_api.openapi import body, file_answers, problems_of, success
 from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.parameters import Id, Time
 from pixmill_api.reading import read_job
@@ -82,13 +82,14 @@ async def list_jobs(
     caller: Reading,
     status: JobStatus | None = None,
     batch: Annotated[Id | None, Query(description="those of this batch")] = None,
+    pipeline: Annotated[Id | None, Query(description="those of this pipeline")] = None,
     since: Annotated[Time | None, Query(description="made at this time or later")] = None,
     until: Annotated[Time | None, Query(description="made before this time")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JSONResponse:
     """Newest first, those for which all filters hold. Queue positions are shown by the single job only."""
-    which = WhichJobs(caller.project, status, batch, since, until, metadata_of(request))
+    which = WhichJobs(caller.project, status, batch, pipeline, since, until, metadata_of(request))
     page = await run_in_threadpool(job_documents.list_jobs, context, which, limit=limit, before=before(cursor))
     return JSONResponse(page)
 
@@ -145,7 +146,7 @@ async def remove_job(job_id: str, context: Shared, caller: Writing) -> Response:
 @router.get(
     "/{job_id}/outputs/{name}",
     summary="Get the bytes of an output",
-    responses={**FILE_ANSWERS, **problems_of(401, 404, 416, 503)},
+    responses={**file_answers("image/*"), **problems_of(401, 404, 416, 503)},
 )
 async def get_output(request: Request, job_id: str, name: str, context: Shared, caller: Reading) -> Response:
     """The bytes, or a redirect to a signed URL where the storage is a bucket."""

@@ -22,7 +22,6 @@ TRY_LATER: Final = 1013
 _CODES: Final[dict[type[errors.RequestError], int]] = {
     errors.NotAuthenticated: 4401,
     errors.ScopeMissing: 4403,
-    errors.LinkRefused: 4403,
     errors.NotFound: 4404,
     errors.RateLimited: 4429,
 }

@@ -18,6 +18,7 @@ from pixmill_shared.database.models import TaskRequest
 from pixmill_shared.repositories import task_requests
 
 BUILDING: Final = (TaskState.QUEUED, TaskState.RUNNING)
+_UNDER_WAY: Final = "Jobs of the batch are still under way. Wait for its end, or stream outputs.zip."
 
 
 def ask_for_archive(
@@ -29,7 +30,7 @@ def ask_for_archive(
     """
     batch = found_batch(session, caller, batch_id)
     if batch.finished_at is None:
-        raise TooEarly("Jobs of the batch are still under way. Wait for its end, or stream outputs.zip.")
+        raise TooEarly(_UNDER_WAY)
     task_requests.lock_batch(session, batch_id)
     contents = archive_entries.contents_of_batch(session, batch_id)
     if not contents.files:
@@ -41,10 +42,13 @@ def ask_for_archive(
 
 
 def find_archive(context: Context, caller: Caller, batch_id: uuid.UUID) -> dict[str, Any]:
-    """The last one that was asked for. Raises NotFound, of one whose time is over too."""
+    """The last one that was asked for. Raises NotFound, of one whose time is over too; TooEarly of a batch that can
+    have none yet."""
     with context.runtime.database.session_scope() as session:
-        found_batch(session, caller, batch_id)
+        batch = found_batch(session, caller, batch_id)
         row = task_requests.find_archive(session, batch_id, caller.project)
+        if row is None and batch.finished_at is None:
+            raise TooEarly(_UNDER_WAY)
         if row is None:
             raise NotFound("Nobody has asked for an archive of the batch.")
         document = _document(context, batch_id, row)

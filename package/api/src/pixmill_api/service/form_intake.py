@@ -42,7 +42,9 @@ async def received_form(
         async for part in MultipartBody(content_type, chunks):
             if part.name == FILE and upload is None:
                 media_type = accepted_type(part.content_type)
-                storing = kept_if_used(context.runtime.store, part.chunks, media_type, context.max_source_bytes)
+                storing = kept_if_used(
+                    context.runtime.store, part.chunks, media_type, context.max_source_bytes, at=f"/{FILE}"
+                )
                 upload = await stack.enter_async_context(storing)
             else:
                 await _read_field(part, fields, known, context.settings.max_body_bytes)

@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from pixmill_api import metrics
 from pixmill_api.domain.media_types import FORM, UNKNOWN, upload_type
-from pixmill_api.errors import BodyTooLarge, MediaTypeRefused
+from pixmill_api.errors import BodyTooLarge, InvalidRequest, MediaTypeRefused
 from pixmill_shared.database.models import Upload
 from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.objects import upload_name
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.storage import ObjectStore, StorageUnavailable
@@ -62,13 +63,14 @@ class StoredUpload:
 
 @asynccontextmanager
 async def kept_if_used(
-    store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int
+    store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int, *, at: str = ""
 ) -> AsyncIterator[StoredUpload]:
-    """Store the chunks; if the block fails or does not use it, the object goes again.
+    """Store the chunks; if the block fails or does not use it, the object goes again. ``at``: where in the request
+    they are, as a JSON pointer.
 
-    Raises BodyTooLarge, StorageUnavailable.
+    Raises BodyTooLarge, StorageUnavailable, and InvalidRequest if there are none.
     """
-    upload = await _receive(store, chunks, media_type, limit)
+    upload = await _receive(store, chunks, media_type, limit, at)
     try:
         yield upload
     except BaseException as error:
@@ -93,7 +95,9 @@ async def _remove(store: ObjectStore, upload: StoredUpload) -> None:
         await run_in_threadpool(discard, store, upload.key)
 
 
-async def _receive(store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int) -> StoredUpload:
+async def _receive(
+    store: ObjectStore, chunks: AsyncIterator[bytes], media_type: str, limit: int, at: str
+) -> StoredUpload:
     digest = hashlib.sha256()
     size = 0
 
@@ -105,6 +109,8 @@ async def _receive(store: ObjectStore, chunks: AsyncIterator[bytes], media_type:
                 raise BodyTooLarge("A picture", limit)
             digest.update(chunk)
             yield chunk
+        if size == 0:
+            raise InvalidRequest([JsonError(at, "has no bytes: send those of a picture")])
 
     upload_id = new_id()
     key = upload_name(upload_id)

@@ -40,6 +40,9 @@ Anchor = Gravity | Smart | Focus
 
 _FRACTION: Final[dict[str, Any]] = {"type": "number", "minimum": 0, "maximum": 1}
 
+#: JSON Schema of a gravity that does not look at the pixels.
+GRAVITY_SCHEMA: Final[dict[str, Any]] = {"enum": list(Gravity), "default": "center"}
+
 #: JSON Schema of the two fields that ``read_anchor`` reads.
 ANCHOR_SCHEMA: Final[dict[str, Any]] = {
     "gravity": {"enum": [*Gravity, *Smart], "default": "center"},

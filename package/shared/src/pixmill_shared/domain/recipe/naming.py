@@ -17,12 +17,15 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _REAL_FORMATS: Final = [str(f) for f in OutputFormat if f not in (OutputFormat.SOURCE, OutputFormat.AUTO)]
 _SOME_JOB: Final = "00000000-0000-0000-0000-000000000000"
 
+_TEXT: Final = rf"[^.{{}}/%?#\\\x00-\x1f\x7f]|\{{({'|'.join(PLACEHOLDERS)})\}}"
+_SEGMENT: Final = rf"(\.{{0,2}}({_TEXT})({_TEXT}|\.)*|\.{{3}}({_TEXT}|\.)*)"
+
 KEY_SCHEMA: Final[dict[str, Any]] = {
     "description": "With a destination: the name of the copy below it, from text and "
-    + ", ".join(f"{{{name}}}" for name in PLACEHOLDERS),
+    + ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    + f"; at most {MAX_KEY} characters",
     "type": "string",
-    "minLength": 1,
-    "maxLength": MAX_KEY,
+    "pattern": f"^{_SEGMENT}(/{_SEGMENT})*$",
     "default": DEFAULT_KEY,
 }
 

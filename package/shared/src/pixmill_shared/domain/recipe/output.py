@@ -73,6 +73,25 @@ OUTPUT_SCHEMA: Final[dict[str, Any]] = {
     "key": KEY_SCHEMA,
 }
 
+#: JSON Schema of an output: which of its fields go together.
+OUTPUT_RULES: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"required": ["format"], "properties": {"format": {"const": "auto"}, "lossless": {"const": False}}},
+        {
+            "required": ["format"],
+            "properties": {"format": {"enum": ["png", "webp"]}, "formats": False, "min_ssim": False},
+        },
+        {
+            "properties": {
+                "format": {"enum": [f for f in OutputFormat if f not in ("auto", "png", "webp")]},
+                "formats": False,
+                "min_ssim": False,
+                "lossless": {"const": False},
+            }
+        },
+    ]
+}
+
 
 def read_output(fields: Fields, name: str, operations: tuple[Operation, ...]) -> Output:
     """What is wrong is noted in ``fields``, and the output is then never used."""

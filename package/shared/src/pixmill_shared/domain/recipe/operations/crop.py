@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Self
 from pixmill_shared.domain.recipe.fields import Fields
 from pixmill_shared.domain.recipe.gravity import ANCHOR_SCHEMA, Anchor, Gravity, canonical_anchor, read_anchor
 from pixmill_shared.domain.recipe.limits import MAX_DIMENSION
+from pixmill_shared.domain.recipe.operations.form import Form
 
 _SIDE: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
 #: No picture is wider; below what 32 bits hold, with room to add a side.
@@ -29,6 +30,11 @@ class Crop:
     """
 
     SCHEMA: ClassVar[dict[str, Any]] = {"x": _OFFSET, "y": _OFFSET, "width": _SIDE, "height": _SIDE, **ANCHOR_SCHEMA}
+    FORMS: ClassVar[tuple[Form, ...]] = (
+        Form("", ("width", "height"), {"x": None, "y": None, "focus": None}),
+        Form("from a corner", ("x", "y", "width", "height"), {"gravity": None, "focus": None}),
+        Form("around a point", ("width", "height", "focus"), {"x": None, "y": None, "gravity": None}),
+    )
 
     width: int
     height: int

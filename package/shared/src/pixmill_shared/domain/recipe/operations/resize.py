@@ -6,11 +6,21 @@ from typing import Any, ClassVar, Final, Self
 
 from pixmill_shared.domain.recipe.colour import COLOUR_SCHEMA, WHITE, Colour, read_colour
 from pixmill_shared.domain.recipe.fields import Fields
-from pixmill_shared.domain.recipe.gravity import ANCHOR_SCHEMA, Anchor, Gravity, canonical_anchor, read_anchor
+from pixmill_shared.domain.recipe.gravity import (
+    ANCHOR_SCHEMA,
+    GRAVITY_SCHEMA,
+    Anchor,
+    Gravity,
+    canonical_anchor,
+    read_anchor,
+)
 from pixmill_shared.domain.recipe.limits import MAX_DIMENSION
+from pixmill_shared.domain.recipe.operations.form import Form
 
 _SIDE: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSION}
 _MAX_DPR: Final = 4.0
+_BOX: Final = ("width", "height", "mode")
+_NOWHERE: Final = {"gravity": None, "focus": None}
 
 
 class ResizeMode(StrEnum):
@@ -38,6 +48,17 @@ class Resize:
         "background": {**COLOUR_SCHEMA, "default": "#ffffff"},
         "dpr": {"type": "number", "minimum": 1, "maximum": _MAX_DPR, "default": 1},
     }
+
+    FORMS: ClassVar[tuple[Form, ...]] = (
+        Form(
+            *("fit", (), {"mode": {"const": "fit", "default": "fit"}, **_NOWHERE, "background": None}),
+            also={"anyOf": [{"required": ["width"]}, {"required": ["height"]}]},
+        ),
+        Form("fill", _BOX, {"mode": {"const": "fill"}, "focus": None, "background": None}),
+        Form("fill around a point", (*_BOX, "focus"), {"mode": {"const": "fill"}, "gravity": None, "background": None}),
+        Form("exact", _BOX, {"mode": {"const": "exact"}, **_NOWHERE, "background": None}),
+        Form("pad", _BOX, {"mode": {"const": "pad"}, "gravity": GRAVITY_SCHEMA, "focus": None}),
+    )
 
     width: int | None
     height: int | None

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Final, Self
 
 from pixmill_shared.domain.recipe.colour import COLOUR_SCHEMA, WHITE, Colour, read_colour
 from pixmill_shared.domain.recipe.fields import Fields
+from pixmill_shared.domain.recipe.operations.form import Form
 
 _MOST: Final = 360.0
 #: Thousandths of a degree: less than a third of a pixel at the edge of the largest picture.
@@ -21,6 +22,8 @@ class Rotate:
         "angle": {"type": "number", "minimum": -_MOST, "maximum": _MOST},
         "background": {**COLOUR_SCHEMA, "default": "#ffffff"},
     }
+
+    FORMS: ClassVar[tuple[Form, ...]] = (Form(required=("angle",)),)
 
     angle: float
     background: Colour = WHITE

@@ -10,6 +10,7 @@ from pixmill_shared.domain.recipe.colour import COLOUR_SCHEMA, WHITE, Colour, re
 from pixmill_shared.domain.recipe.fields import Fields
 from pixmill_shared.domain.recipe.gravity import Gravity
 from pixmill_shared.domain.recipe.limits import MAX_DIMENSION
+from pixmill_shared.domain.recipe.operations.form import Form
 
 MAX_TEXT: Final = 500
 MAX_LINES: Final = 20
@@ -19,6 +20,10 @@ DEFAULT_FONT: Final = "sans"
 DEFAULT_SIZE: Final = 32
 _LEAST_SCALE: Final = 0.01
 
+_SPACE: Final = r" \n\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_CONTROL: Final = r"\x00-\x09\x0b-\x1f\x7f-\x9f"
+#: Something that can be seen, and no control characters but line feeds.
+_TEXT: Final = f"^[{_SPACE}]*[^{_SPACE}{_CONTROL}][^{_CONTROL}]*$"
 _SHA256: Final = r"[0-9a-f]{64}"
 #: A name and never a path.
 _FONT: Final = r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}"
@@ -72,7 +77,7 @@ class TextMark:
         "additionalProperties": False,
         "required": ["text"],
         "properties": {
-            "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
+            "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": _TEXT},
             "size": {"type": "integer", "minimum": 1, "maximum": MOST_SIZE, "default": DEFAULT_SIZE},
             "color": {**COLOUR_SCHEMA, "default": str(WHITE)},
             "font": {"type": "string", "pattern": f"^{_FONT}$", "default": DEFAULT_FONT},
@@ -108,6 +113,11 @@ class Watermark:
         "tile": {"type": "boolean", "default": False},
         "scale": {"type": "number", "minimum": _LEAST_SCALE, "maximum": 1},
     }
+
+    FORMS: ClassVar[tuple[Form, ...]] = (
+        Form("image", ("image",), {"text": None}),
+        Form("text", ("text",), {"image": None, "scale": None}),
+    )
 
     mark: ImageMark | TextMark
     gravity: Gravity = Gravity.CENTER
