@@ -77,6 +77,7 @@ JOB: Final[dict[str, Any]] = {
     "queue_position": None,
     "batch_id": None,
     "batch_index": None,
+    "pipeline_id": None,
     "retry_of": None,
     "metadata": {"order": "A-17"},
     "run_at": None,

@@ -77,6 +77,7 @@ class WhichJobs:
     project: str
     status: JobStatus | None = None
     batch_id: uuid.UUID | None = None
+    pipeline_id: uuid.UUID | None = None
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
     metadata: tuple[Filter, ...] = ()
@@ -87,6 +88,8 @@ class WhichJobs:
             found.append(Job.status == self.status)
         if self.batch_id is not None:
             found.append(Job.batch_id == self.batch_id)
+        if self.pipeline_id is not None:
+            found.append(Job.pipeline_id == self.pipeline_id)
         # Ids are minted by the API's clocks, shortly before the row has its time from the database's.
         if self.since is not None:
             found += [Job.created_at >= self.since, Job.id >= _id_of(self.since, -SKEW)]

@@ -89,6 +89,7 @@ def job_document(
         "queue_position": place.position if place else None,
         "batch_id": str(job.batch_id) if job.batch_id else None,
         "batch_index": job.batch_index,
+        "pipeline_id": str(job.pipeline_id) if job.pipeline_id else None,
         "retry_of": str(job.retry_of) if job.retry_of else None,
         "metadata": job.job_metadata,
         # A job that waits for another one's rendition has a time too, but may be due any moment.

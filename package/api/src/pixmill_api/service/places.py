@@ -25,6 +25,14 @@ def source_address(context: Context, key: str | None) -> str | None:
     return str(place)
 
 
+def source_prefix(context: Context, prefix: str) -> str:
+    """The whole address of a prefix that is watched. Raises InvalidRequest."""
+    try:
+        return str(_allowed(context.runtime.sources, Place.parse(prefix)))
+    except InvalidPlace as error:
+        raise InvalidRequest([JsonError("/source/prefix", str(error))]) from None
+
+
 def destination_address(context: Context, destination: str | None, chosen: ResolvedRecipe) -> str | None:
     """Raises InvalidRequest, also for outputs whose copies would have no name there."""
     if destination is None:

@@ -14,7 +14,7 @@ from pixmill_api.service.presets import builtin_version, etag_of
 from pixmill_api.service.watermarks import with_digests
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.recipe import Recipe
-from pixmill_shared.repositories import audit
+from pixmill_shared.repositories import audit, pipelines
 from pixmill_shared.repositories.audit import Action
 
 
@@ -38,6 +38,7 @@ def put_preset(session: Session, change: Change, request: PresetRequest, recipe:
     if own is not None and (own.recipe, own.description) == (canonical, request.description):
         return own, False
     added = presets.add(session, project, change.name, canonical, request.description)
+    pipelines.follow(session, project, change.name, added.version, canonical)
     _note(session, change, Action.PRESET_PUT, added.version)
     return added, own is None
 

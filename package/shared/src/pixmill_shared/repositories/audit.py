@@ -30,6 +30,9 @@ class Action(StrEnum):
     ENDPOINT_ROTATED = "endpoint.rotated"
     PRESET_PUT = "preset.put"
     PRESET_DELETED = "preset.deleted"
+    PIPELINE_CREATED = "pipeline.created"
+    PIPELINE_CHANGED = "pipeline.changed"
+    PIPELINE_DELETED = "pipeline.deleted"
     TASK_STARTED = "task.started"
     SCHEDULE_CHANGED = "schedule.changed"
 

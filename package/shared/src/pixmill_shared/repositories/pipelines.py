@@ -253,6 +253,15 @@ def request(session: Session, row: Pipeline, *, dry_run: bool) -> PipelineRun:
     return run
 
 
+def follow(session: Session, project: str, preset: str, version: int, recipe: dict[str, Any]) -> None:
+    """New jobs of the project's pipelines that name the preset, and no version of it, do what its newest says."""
+    session.execute(
+        update(Pipeline)
+        .where(Pipeline.project == project, Pipeline.preset == preset)
+        .values(preset_version=version, recipe=recipe)
+    )
+
+
 def tell_failed(session: Session, pipeline_id: uuid.UUID, data: dict[str, Any]) -> int:
     """``pipeline.failed`` to everyone who is told; how many."""
     rows = _TELL.run(session, pipeline_id, new_id(), new_id(), data)
