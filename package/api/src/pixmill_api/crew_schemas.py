@@ -84,7 +84,7 @@ class WorkerList(BaseModel):
     data: list[WorkerDocument]
 
 
-class RunDocument(BaseModel):
+class TickDocument(BaseModel):
     """One tick. `task_id` is null where it needed no run, `finished_at` while it has not ended."""
 
     scheduled_at: datetime.datetime
@@ -112,8 +112,8 @@ class EntryDocument(BaseModel):
     at: str | None
     changed_by: str | None
     next_run: datetime.datetime | None
-    last_run: RunDocument | None
-    last_ended: RunDocument | None
+    last_run: TickDocument | None
+    last_ended: TickDocument | None
 
 
 class EntryList(BaseModel):
