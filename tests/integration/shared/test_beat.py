@@ -1,72 +1,17 @@
 """Beats as processes: each tick is sent once and run once, however many send and whatever is killed."""
 
 import datetime
-import itertools
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import select, text
-from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, wait_until
+from tests.integration.shared.clockwork import SECOND, Clockwork, gaps
+from tests.integration.shared.processes import wait_until
 from tests.servers import Servers
 
-from pixmill_shared.database.engine import Database
-from pixmill_shared.database.models import BeatRun
 from pixmill_shared.database.models.crew import ScheduleWish
-
-SHARED = "pixmill_shared.celery_app"
-SECOND = datetime.timedelta(seconds=1)
-
-
-class Clockwork:
-    """Beats with a heartbeat each second, and a worker."""
-
-    def __init__(self, servers: Servers, url: str, redis_url: str, directory: Path) -> None:
-        broker = urlsplit(redis_url)
-        self.gate = Gate((broker.hostname or "", broker.port or 0))
-        self.failpoints = directory / "failpoints"
-        self.failpoints.mkdir()
-        self.database = Database(url)
-        through_gate = broker._replace(netloc=f"{broker.netloc.rpartition('@')[0]}@127.0.0.1:{self.gate.port}")
-        environment = environment_of(servers.stack.environment, url, directory) | {
-            "PIXMILL_ENV": "test",
-            "PIXMILL_FAILPOINTS": str(self.failpoints),
-            "PIXMILL_SCHEDULE": "heartbeat=1",
-            "REDIS_URL": through_gate.geturl(),
-        }
-        self.fleet = Fleet(directory, environment)
-        with self.database.session_scope() as session:
-            session.execute(text("TRUNCATE beat_runs, schedule_entries"))
-
-    def beat(self) -> Running:
-        return self.fleet.start("beat", str(BIN / "celery"), "-q", "-A", SHARED, "beat")
-
-    def worker(self) -> Running:
-        return self.fleet.worker("worker", SHARED, "-P", "threads", "-c", "2", "-Q", "default")
-
-    def runs(self, entry: str = "heartbeat") -> list[BeatRun]:
-        query = select(BeatRun).where(BeatRun.entry == entry).order_by(BeatRun.scheduled_at)
-        with self.database.session_scope() as session:
-            return list(session.scalars(query))
-
-    def done(self) -> int:
-        return sum(run.finished_at is not None for run in self.runs())
-
-    def settled(self) -> list[BeatRun]:
-        """All runs, once none is under way; one that no worker took in time has expired, and never ends."""
-        wait_until(lambda: all(bool(run.started_at) is bool(run.finished_at) for run in self.runs()), 20, "the end")
-        until = time.monotonic() + 1.5
-        wait_until(lambda: time.monotonic() > until, 5)
-        return self.runs()
-
-    def close(self) -> None:
-        self.fleet.stop()
-        self.gate.shut()
-        self.database.dispose()
 
 
 @pytest.fixture
@@ -74,10 +19,6 @@ def clockwork(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Pat
     clockwork = Clockwork(servers, postgres_url, redis_url, tmp_path)
     yield clockwork
     clockwork.close()
-
-
-def gaps(runs: list[BeatRun]) -> list[datetime.timedelta]:
-    return [after.scheduled_at - before.scheduled_at for before, after in itertools.pairwise(runs)]
 
 
 def test_of_two_beats_one_is_killed_and_no_tick_is_missed_for_long_or_run_twice(clockwork: Clockwork) -> None:

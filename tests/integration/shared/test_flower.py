@@ -1,5 +1,6 @@
 """Flower as a process, and Celery's own commands, beside one real worker."""
 
+import datetime
 import json
 import signal
 import subprocess
@@ -12,16 +13,19 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from sqlalchemy import text
+from tests.integration.shared.clockwork import kept, send
 from tests.integration.shared.crew import Crew
 from tests.integration.shared.processes import BIN, Running, free_port, wait_until
-from tests.integration.shared.test_task_records import AT, HEARTBEAT, kept, send
 from tests.servers import Servers
 
 from pixmill_shared import flower
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.settings.flower import FlowerSettings
 
 LOGIN = ("admin", "a-good-one:with-a-colon")
 APP = "pixmill_shared.celery_app"
+HEARTBEAT = TaskName.RECORD_HEARTBEAT.value
+AT = datetime.datetime(2026, 5, 1, 3, tzinfo=datetime.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +100,16 @@ def test_flower_asks_for_its_login_lists_workers_and_keeps_what_it_saw(
     sent: list[str] = []
 
     def noticed() -> str | None:
-        sent.append(send(crew, "heartbeat", HEARTBEAT, "default", AT.replace(year=2026 + len(sent))))
-        assert kept(crew, sent[-1])[0]["status"] == "SUCCESS"
+        sent.append(
+            send(
+                crew.fleet.environment["REDIS_URL"],
+                "heartbeat",
+                HEARTBEAT,
+                "default",
+                AT.replace(year=2026 + len(sent)),
+            )
+        )
+        assert kept(crew.fleet.environment["REDIS_URL"], sent[-1])[0]["status"] == "SUCCESS"
         return next((each for each in sent if seen_task(running, f"/api/task/info/{each}").get("name")), None)
 
     known = wait_until(noticed, 60, "that Flower sees a task")
@@ -132,7 +144,7 @@ for line in sys.argv[2:]:
 
 def test_commands_that_operators_know_work(crew: Crew, worker: Running, name: str) -> None:
     (crew.failpoints / "tick.claimed@held").write_text(json.dumps({"action": "pause", "seconds": 300}))
-    held = send(crew, "held", HEARTBEAT, "default", AT)
+    held = send(crew.fleet.environment["REDIS_URL"], "held", HEARTBEAT, "default", AT)
     (strike,) = wait_until(lambda: list((crew.failpoints / "struck").glob("*")), 60, "that a task is under way")
     environment = {**crew.fleet.environment, "PIXMILL_PORT": str(free_port())}
     done = subprocess.run(

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
-from celery import Celery
-from kombu import Connection
 from sqlalchemy import select, text
+from tests.integration.shared.clockwork import kept, send
 from tests.integration.shared.crew import Crew
 from tests.integration.shared.processes import Running, wait_until
 from tests.servers import Servers
@@ -21,9 +19,8 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import BeatRun, DeadLetter, TaskRecord
 from pixmill_shared.domain.retries import TRIES_IN_PLACE
 from pixmill_shared.errors import NotReplayable, PermanentError, TransientError
-from pixmill_shared.plumbing.config import declared_queues
-from pixmill_shared.plumbing.recorded import TICK_HEADER, NotNow, outcome_of, run_recorded
-from pixmill_shared.plumbing.ticked import header_of, run_ticked
+from pixmill_shared.plumbing.recorded import NotNow, outcome_of, run_recorded
+from pixmill_shared.plumbing.ticked import run_ticked
 from pixmill_shared.repositories import task_records
 from pixmill_shared.repositories.task_records import KEPT, TaskRun
 from pixmill_shared.runtime import Runtime
@@ -188,39 +185,15 @@ def worker(crew: Crew) -> Running:
     return running
 
 
-def send(crew: Crew, entry: str, task: str, queue: str, at: datetime.datetime) -> str:
-    """As beat does."""
-    app = Celery(broker=crew.fleet.environment["REDIS_URL"], set_as_current=False)
-    app.conf.task_queues = declared_queues()
-    name = str(uuid.uuid4())
-    with Connection(app.conf.broker_url) as connection:
-        app.send_task(
-            *(task, (), {}),
-            task_id=name,
-            queue=queue,
-            producer=app.amqp.Producer(connection, auto_declare=False),
-            ignore_result=True,
-            headers={TICK_HEADER: header_of(entry, at), "ignore_result": False},
-        )
-    return name
-
-
-def kept(crew: Crew, task_id: str) -> tuple[dict[str, Any], int]:
-    """What Celery keeps of a result, and for how long, in seconds."""
-    with redis.Redis.from_url(crew.fleet.environment["REDIS_URL"]) as client:
-        written = wait_until(lambda: client.get(f"celery-task-meta-{task_id}"), 60, "the result")
-        return json.loads(written), int(client.ttl(f"celery-task-meta-{task_id}"))
-
-
 def test_tick_is_recorded_by_a_worker_and_its_result_is_kept_for_an_hour(
     crew: Crew, clients: Runtime, database: Database, worker: Running
 ) -> None:
-    task_id = send(crew, "cleanup-old-data", CLEAN_UP, "maintenance", AT)
+    task_id = send(crew.fleet.environment["REDIS_URL"], "cleanup-old-data", CLEAN_UP, "maintenance", AT)
     (record,) = wait_until(lambda: records(database), 60, "the record")
     assert (str(record.task_id), record.entry, record.queue) == (task_id, "cleanup-old-data", "maintenance")
     assert (record.state, record.attempts) == ("succeeded", 1)
     assert record.worker.startswith("worker@")
-    result, seconds = kept(crew, task_id)
+    result, seconds = kept(crew.fleet.environment["REDIS_URL"], task_id)
     assert (result["status"], result["result"]) == ("SUCCESS", record.result)
     assert 3500 < seconds <= 3600
     (tick,) = ticks(database)
@@ -234,7 +207,7 @@ def test_tick_whose_process_is_killed_is_recorded_as_failed(
     crew: Crew, clients: Runtime, database: Database, worker: Running
 ) -> None:
     (crew.failpoints / "tick.claimed@heartbeat").write_text(json.dumps({"action": "kill"}))
-    task_id = send(crew, "heartbeat", HEARTBEAT, "default", AT)
+    task_id = send(crew.fleet.environment["REDIS_URL"], "heartbeat", HEARTBEAT, "default", AT)
     (record,) = wait_until(lambda: records(database), 60, "the record")
     assert (str(record.task_id), record.state, record.entry) == (task_id, "failed", "heartbeat")
     assert record.error is not None
@@ -242,4 +215,4 @@ def test_tick_whose_process_is_killed_is_recorded_as_failed(
     (letter,), (tick,) = letters(database), ticks(database)
     assert (letter.payload, letter.traceback) == ({"entry": "heartbeat"}, None)
     assert tick.error is not None
-    assert kept(crew, task_id)[0]["status"] == "FAILURE"
+    assert kept(crew.fleet.environment["REDIS_URL"], task_id)[0]["status"] == "FAILURE"
