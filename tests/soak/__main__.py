@@ -175,8 +175,8 @@ Last run: {today}, `{asked}`.
 _BEATS = """Beats
 
 Two beats send a heartbeat each second, for a worker of two threads. Every {every:g} s one of the two, in turn, is
-killed (`kill -9`) and another one started. No tick may be run twice, and none may be 15 s late. `make test` does the same for
-twenty seconds.
+killed (`kill -9`) and another one started. No tick may be run twice, and none may be 15 s late. `make test` does the
+same for twenty seconds.
 
 Last run: {today}, `{asked}`.
 
