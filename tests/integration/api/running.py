@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import psycopg2
+from tests import preloaded
 
 TABLES = (
     *("uploads", "upload_sessions", "upload_parts", "jobs", "batches", "outputs", "job_events", "presets", "endpoints"),
@@ -44,7 +46,15 @@ def environment(database_url: str, storage: Path, **changes: str) -> dict[str, s
 def run_to_end(variables: dict[str, str], timeout: float = 20) -> subprocess.CompletedProcess[str]:
     """Of a process that is expected to stop by itself."""
     command = [sys.executable, "-m", "pixmill_api"]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout, check=False)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = preloaded.start(command, variables, out, err=err)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        texts = [os.pread(file.fileno(), 1 << 20, 0).decode() for file in (out, err)]
+    return subprocess.CompletedProcess(command, code, *texts)
 
 
 @dataclass
@@ -92,7 +102,7 @@ def running_api(database_url: str, storage: Path, *, killed: bool = False, **cha
     )
     log = storage.parent / f"{storage.name}.api.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "pixmill_api"], env=variables, stderr=output)
+        process = preloaded.start([sys.executable, "-m", "pixmill_api"], variables, output)
     try:
         _await_health(url, process, log)
         with httpx.Client(base_url=url, timeout=30) as client:

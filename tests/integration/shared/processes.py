@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pixmill.local import stack
+from tests import preloaded
 
 BIN = Path(sys.executable).parent
-#: As the local stack does: the celery command then imports neither shells nor Flower, a third of its start.
-_LEAN = Path(stack.__file__).with_name("lean")
 T = TypeVar("T")
 
 
@@ -107,17 +105,12 @@ class Fleet:
     def start(self, name: str, *argv: str, port: int | None = None, **changes: str | None) -> Running:
         """``changes`` are variables; None takes one away."""
         port = free_port() if port is None else port
-        path = os.pathsep.join(filter(None, (str(_LEAN), changes.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (str(preloaded.LEAN), changes.get("PYTHONPATH"))))
         wanted = {**self.environment, "PIXMILL_PORT": str(port), **changes, "PYTHONPATH": path}
         log_file = self._directory / f"{name}-{len(self.started)}.log"
         with log_file.open("wb") as log:
-            popen = subprocess.Popen(
-                argv,
-                env={key: value for key, value in wanted.items() if value is not None},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self._directory,
-            )
+            given = {key: value for key, value in wanted.items() if value is not None}
+            popen = preloaded.start([*argv], given, log, self._directory)
         running = Running(name, popen, port, log_file)
         self.started.append(running)
         return running
