@@ -14,13 +14,14 @@ SECTION = """Clean-up
 A database of {rows:,} rows that are old enough to go (jobs, events, webhooks, dead letters, with their outputs and
 tries), and half as many that are not, is cleaned up while two clients make, claim and complete jobs, link old
 renditions and repeat old jobs. None of them may wait for a lock on a row or a table for longer than a second
-(`lock_timeout`), nothing old may be left, and nothing that is young or new may be gone. `make test` does the same with {short:,} rows.
+(`lock_timeout`), nothing old may be left, and nothing that is young or new may be gone. `make test` does the
+same with {short:,} rows.
 
 Last run: {today}, `{asked}`.
 
 {table}
 """
-SHORT = 6_000
+SHORT = 4_500
 
 
 @dataclass
