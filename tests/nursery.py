@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +78,7 @@ def _tell(told: int, value: int, *, last: bool = False) -> None:
 def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
+    time.tzset()
     os.chdir(order["cwd"])
     argv = order["argv"]
     if argv[1:2] == ["-m"]:

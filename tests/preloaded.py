@@ -97,10 +97,10 @@ def start(
     *,
     err: IO[bytes] | None = None,
 ) -> Any:
-    """Errors go to ``out`` too, if not told otherwise. Forked, unless it is a command of others', or its interpreter is
-    to be told something.
+    """Errors go to ``out`` too, if not told otherwise. Forked, unless it is a command of others', or what it
+    imports is to be told something.
     """
-    mine = {name: value for name, value in environment.items() if name.startswith(("PYTHON", "LD_"))}
+    mine = {name: value for name, value in environment.items() if name.startswith(("PYTHON", "LD_", "REMAP_"))}
     mine.pop("PYTHONUNBUFFERED", None)
     kind = _kind(argv)
     if kind is None or mine not in ({}, {"PYTHONPATH": str(LEAN)}):

@@ -97,7 +97,7 @@ def fleet(
 
 
 def notifier(fleet: Fleet, name: str = "notifier") -> Running:
-    running = fleet.worker(name, "pixmill_notifier.celery_app", "-P", "threads", "-c", "4", REMAP_SIGTERM="SIGQUIT")
+    running = fleet.worker(name, "pixmill_notifier.celery_app", "-P", "threads", "-c", "4")
     running.wait_ready()
     return running
 

@@ -41,7 +41,7 @@ def fleet(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Path, a
 
 
 def notifier(fleet: Fleet, name: str = "notifier") -> Running:
-    running = fleet.worker(name, "pixmill_notifier.celery_app", "-P", "threads", "-c", "4", REMAP_SIGTERM="SIGQUIT")
+    running = fleet.worker(name, "pixmill_notifier.celery_app", "-P", "threads", "-c", "4")
     running.wait_ready(PATIENCE)
     return running
 

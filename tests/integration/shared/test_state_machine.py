@@ -50,7 +50,7 @@ from pixmill_shared.settings.work import WorkSettings
 
 T = TypeVar("T")
 
-EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "8"))
 STEPS = 40
 MOST_JOBS = 3  # at the same time
 LEASE = 60.0
