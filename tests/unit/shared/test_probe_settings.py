@@ -31,7 +31,10 @@ def test_address_without_a_path_is_asked_whether_it_is_ready() -> None:
         ("api=http://api:0", "what api is asked at is no URL"),
         ("api=http://api#ready", "what api is asked at is no URL"),
     ],
-    ids=["no name", "upper case", "ours", "twice", "empty", "no host", "no scheme", "file", "login", "port", "port 0", "fragment"],
+    ids=[
+        *("no name", "upper case", "ours", "twice"),
+        *("empty", "no host", "no scheme", "file", "login", "port", "port 0", "fragment"),
+    ],
 )
 def test_what_cannot_be_asked_is_refused_without_showing_it(
     told: str, says: str, monkeypatch: pytest.MonkeyPatch
