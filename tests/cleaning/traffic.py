@@ -97,6 +97,8 @@ class Traffic:
         with self._database.session_scope() as session:
             session.execute(text("SET LOCAL lock_timeout = '1s'"))
             yield session
+            # Commits that notify wait for each other, for as long as the disk takes.
+            session.execute(text("SET LOCAL lock_timeout = '30s'"))
 
 
 @contextmanager

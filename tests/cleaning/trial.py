@@ -2,10 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 
+from pixmill_shared.repositories import aging
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.cleaning import clean_up
 from tests.cleaning.traffic import Traffic, traffic
@@ -18,7 +20,6 @@ KEPT = {
     for name in ("JOBS", "UNFINISHED_JOBS", "DELIVERIES", "DEAD_LETTERS", "TASKS", "AUDIT", "EVENTS")
 }
 _OLD = f"now() - interval '{DAYS} days 1 minute'"
-_YOUNG = f"now() - interval '{DAYS} days' + interval '1 hour'"
 
 
 @dataclass
@@ -50,7 +51,11 @@ def fill_with_old(url: str, rows: int) -> None:
 def clean_beside_jobs(url: str) -> Trial:
     """With the variables of ``KEPT``, and those of the database and the storage, in the environment."""
     clients = Runtime()
-    young = {table: _count(clients, f"{table} WHERE finished_at > {_YOUNG}") for table in ("jobs", "deliveries")}
+    # Of one moment, before and after.
+    with clients.database.session_scope() as session:
+        since = aging.now(session) - timedelta(days=DAYS, hours=-1)
+    is_young = f"finished_at > '{since}'"
+    young = {table: _count(clients, f"{table} WHERE {is_young}") for table in ("jobs", "deliveries")}
     begun = time.monotonic()
     with traffic(url) as running:
         result = clean_up(clients)
@@ -59,7 +64,7 @@ def clean_beside_jobs(url: str) -> Trial:
     for table, before in young.items():
         if (left := _count(clients, f"{table} WHERE finished_at < {_OLD} AND {_IS_TO_GO[table]}")) != 0:
             trial.wrong.append(f"{left} old {table} are left")
-        if (lost := before - _count(clients, f"{table} WHERE finished_at > {_YOUNG}")) > 0:
+        if (lost := before - _count(clients, f"{table} WHERE {is_young}")) > 0:
             trial.wrong.append(f"{lost} young {table} are gone")
     made = _count(clients, "jobs WHERE claimed_by = 'traffic' AND status = 'completed'")
     if made != trial.completed or not made:
@@ -86,9 +91,10 @@ def _told(result: dict[str, Any], seconds: float, running: list[Traffic]) -> Tri
     )
 
 
-def _run(clients: Runtime, *statements: str) -> Any:
+def _run(clients: Runtime, *statements: str) -> None:
     with clients.database.session_scope() as session:
-        return [session.execute(text(each)) for each in statements][-1]
+        for each in statements:
+            session.execute(text(each))
 
 
 def _count(clients: Runtime, what: str) -> int:

@@ -4,8 +4,10 @@ from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
 from pixmill_shared.settings.archives import ArchiveSettings
+from pixmill_shared.settings.backup import BackupSettings
 from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.probing import ProbeSettings
+from pixmill_shared.settings.retention import RetentionSettings
 from pixmill_shared.settings.storage import StorageSettings
 
 __all__ = ["app"]
@@ -18,4 +20,7 @@ def _check_storage() -> None:
 
 
 consume_by_default(QueueName.API)
-check_at_start(_check_storage, MaintenanceSettings.load, ProbeSettings.load, ArchiveSettings.load)
+check_at_start(
+    *(_check_storage, MaintenanceSettings.load, RetentionSettings.load, BackupSettings.load),
+    *(ProbeSettings.load, ArchiveSettings.load),
+)
