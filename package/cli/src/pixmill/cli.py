@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "workers": "pixmill.commands.workers:workers",
     "services": "pixmill.commands.services:services",
     "dead-letters": "pixmill.commands.dead_letters:dead_letters",
+    "pipelines": "pixmill.commands.pipelines:pipelines",
     "tasks": "pixmill.commands.tasks:tasks",
 }
 

@@ -14,6 +14,7 @@ PixmillError (pixmill_shared)
  |- NoSuchDeadLetterError       the id is none of a dead letter
  |- TaskFailedError             a task failed, or did not end while the command waited
  |- MaintenanceUnderWayError    a backup, a clean-up or another task of maintenance runs already
+ |- NoSuchPipelineError         the id is none of a pipeline
  |- NoSuchKeyError              neither an id nor the public start of an API key
  |- InvalidOptionError          an option of the command line has a value that cannot be
 """
@@ -73,6 +74,13 @@ class NoSuchDeadLetterError(PixmillError):
 
     def __init__(self, letter_id: str) -> None:
         super().__init__(f"there is no dead letter {letter_id}.")
+
+
+class NoSuchPipelineError(PixmillError):
+    """The id is well-formed, but no row has it."""
+
+    def __init__(self, pipeline_id: str) -> None:
+        super().__init__(f"there is no pipeline {pipeline_id}.")
 
 
 class TaskFailedError(PixmillError):

@@ -15,16 +15,14 @@ from pixmill_api.service.pipeline_documents import found, pipeline_document, run
 from pixmill_api.service.places import destination_address, source_prefix
 from pixmill_api.service.presets import resolve_recipe
 from pixmill_api.service.submission import check_receiver
-from pixmill_shared.contract.alerts import AlertRule
-from pixmill_shared.contract.queues import Priority
-from pixmill_shared.contract.requests import CHECK_PIPELINES
 from pixmill_shared.database.models import Pipeline
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.places import Place
 from pixmill_shared.egress.guard import forbidden_literal
-from pixmill_shared.repositories import alerts, pipelines, task_requests
+from pixmill_shared.repositories import pipelines
 from pixmill_shared.repositories.audit import Action
+from pixmill_shared.service import pipelines as steering
 from pixmill_shared.service.cron import next_time
 from pixmill_shared.settings.broker import BrokerSettings
 
@@ -96,7 +94,7 @@ def delete(context: Context, caller: Caller, pipeline_id: uuid.UUID) -> None:
     """Its jobs stay. Raises NotFound."""
     with context.runtime.database.session_scope() as session:
         row = found(session, caller, pipeline_id, lock=True)
-        alerts.clear_alert(session, AlertRule.PIPELINE_FAILING, f"pipeline {row.id}")
+        steering.clear_alert(session, row.id)
         session.delete(row)
         note(session, caller, Action.PIPELINE_DELETED, pipeline_id)
 
@@ -105,10 +103,7 @@ def pause(context: Context, caller: Caller, pipeline_id: uuid.UUID) -> dict[str,
     """A run that is under way ends, and those that wait are canceled. Raises NotFound."""
     with context.runtime.database.session_scope() as session:
         row = found(session, caller, pipeline_id, lock=True)
-        if row.paused_at is None:
-            row.paused_at, row.requested_at = func.clock_timestamp(), None
-            pipelines.interrupt(session, row, queued=True)
-            alerts.clear_alert(session, AlertRule.PIPELINE_FAILING, f"pipeline {row.id}")
+        if steering.pause(session, row):
             note(session, caller, Action.PIPELINE_CHANGED, row.id, {"changed": ["paused"]})
         return _changed(context, session, row)
 
@@ -117,10 +112,7 @@ def resume(context: Context, caller: Caller, pipeline_id: uuid.UUID) -> dict[str
     """It looks again at its next time; what failed before is forgotten. Raises NotFound."""
     with context.runtime.database.session_scope() as session:
         row = found(session, caller, pipeline_id, lock=True)
-        if row.paused_at is not None:
-            row.paused_at = None
-            row.run_at = next_time(row.cron, row.timezone, pipelines.now(session))
-            row.failures, row.failing_since, row.told_at, row.error = 0, None, None, None
+        if steering.resume(session, row):
             note(session, caller, Action.PIPELINE_CHANGED, row.id, {"changed": ["paused"]})
         return _changed(context, session, row)
 
@@ -130,14 +122,7 @@ def request_run(
 ) -> dict[str, Any]:
     """The run, which a worker begins at once; one that waits already is the one. Raises NotFound."""
     row = found(session, caller, pipeline_id, lock=True)
-    run = pipelines.request(session, row, dry_run=dry_run)
-    task_requests.insert(
-        *(session, CHECK_PIPELINES, {}),
-        project=caller.project,
-        priority=Priority.HIGH,
-        requested_by=caller.name,
-        request_id=request_id,
-    )
+    run = steering.request_run(session, row, dry_run=dry_run, requested_by=caller.name, request_id=request_id)
     return run_document(context, run)
 
 
@@ -150,7 +135,7 @@ def _changed(context: Context, session: Session, row: Pipeline) -> dict[str, Any
 
 def _begin_anew(session: Session, row: Pipeline) -> None:
     row.cursor, row.failures, row.failing_since, row.told_at, row.error = {}, 0, None, None, None
-    alerts.clear_alert(session, AlertRule.PIPELINE_FAILING, f"pipeline {row.id}")
+    steering.clear_alert(session, row.id)
 
 
 def _aim(context: Context, row: Pipeline, source: PipelineSource) -> None:

@@ -17,6 +17,7 @@ from pixmill_shared.errors import ClaimLost, TransientError, WorkError
 from pixmill_shared.repositories import alerts, pipelines
 from pixmill_shared.repositories.pipelines import ClaimedPipeline
 from pixmill_shared.service.cron import next_time
+from pixmill_shared.service.pipelines import alert_subject, clear_alert
 
 SOON: Final = datetime.timedelta(minutes=1)
 """Until a run that had to stop goes on."""
@@ -59,7 +60,7 @@ def record_end(session: Session, claimed: ClaimedPipeline, tally: Tally, cursor:
         else:
             row.run_at = min(row.run_at, now + SOON)
         if row.told_at is not None:
-            alerts.clear_alert(session, AlertRule.PIPELINE_FAILING, subject_of(row))
+            clear_alert(session, row.id)
         row.failures, row.failing_since, row.told_at = 0, None, None
         row.error = None
     pipelines.end(session, row, claimed.run_id, RunStatus.COMPLETED, **tally.outcome(dry_run=claimed.dry_run))
@@ -79,11 +80,6 @@ def record_failure(
     return True
 
 
-def subject_of(row: Pipeline) -> str:
-    """Of its alert."""
-    return f"pipeline {row.id}"
-
-
 def _count(session: Session, row: Pipeline, error: dict[str, Any], failure: WorkError, rng: random.Random) -> None:
     now, transient = pipelines.now(session), isinstance(failure, TransientError)
     row.failures += 1
@@ -93,7 +89,7 @@ def _count(session: Session, row: Pipeline, error: dict[str, Any], failure: Work
     row.run_at = now + datetime.timedelta(seconds=doubling(row.failures, asked, rng))
     if row.told_at is None and not is_worth_telling(row.failures, transient=transient):
         return
-    alerts.raise_alert(session, AlertRule.PIPELINE_FAILING, subject_of(row), f"{row.name}: {failure.detail}")
+    alerts.raise_alert(session, AlertRule.PIPELINE_FAILING, alert_subject(row.id), f"{row.name}: {failure.detail}")
     if row.told_at is None:
         row.told_at = now
         session.flush()
