@@ -21,10 +21,18 @@ CHAINS: Final = {
 """Directories whose tests start whole stacks, each of which takes the processor for half a minute. Those of a chain run
 one after another, and chains begin first: so no two of them start at once, and none is left for the end.
 """
+LONG: Final = (
+    "tests/integration/shared/test_leases_in_processes.py",
+    "tests/integration/shared/test_worker_processes.py",
+    "tests/integration/imaging/test_render.py",
+    "tests/integration/imaging/test_soak.py",
+    "tests/integration/storage/test_forks.py",
+)
+"""Files of above half a minute: behind the chains, so that none of them is what the others wait for at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _chain(item.nodeid) or "~")
+    items.sort(key=lambda item: _chain(item.nodeid) or ("~" if item.nodeid.startswith(LONG) else "~~"))
 
 
 def _chain(nodeid: str) -> str | None:

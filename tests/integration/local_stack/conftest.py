@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,13 +20,19 @@ from pixmill.local.probes import http_ready
 FAKE = Path(__file__).with_name("fake_process.py")
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
+@contextmanager
+def new_place() -> Iterator[Path]:
     """Not pytest's own: that one is 0700 root, and root's servers are not root."""
     directory = Path(tempfile.mkdtemp(prefix="pixmill-test-"))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with new_place() as directory:
+        yield directory
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """`pixmill up`, all of it: started by its command, looked at from outside, ended in every way there is."""
 
 import base64
+import io
 import json
 import os
 import re
@@ -17,9 +18,10 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from tests.integration.local_stack.conftest import eventually, is_alive
+from tests.integration.local_stack.conftest import eventually, is_alive, new_place
 
 from pixmill.local.ports import PortPlan
+from pixmill.local.stack import LocalStack
 
 READY_SECONDS = 90  # generous: other tests may have the cores; how long it takes alone is printed
 
@@ -111,68 +113,75 @@ def all_are_well(up: Up) -> bool:
     return found.keys() == expected and set(found.values()) == {"healthy"}
 
 
-def test_everything_answers_and_ctrl_c_leaves_nothing_but_the_data(place: Path) -> None:
-    with started(place) as up:
-        for name, port in up.plan.items():
-            path = "/healthcheck" if name == "flower" else "/health/ready"
-            assert get(f"http://127.0.0.1:{port}{path}") == 200, name
-        check_services(up)
-        assert eventually(lambda: all_are_well(up), 90), services(up)
-        shown = re.search(r"login (\S+) / (\S+)", up.text)
-        assert shown is not None
-        flower = f"http://127.0.0.1:{up.plan.flower}/workers"
-        login = base64.b64encode(f"{shown[1]}:{shown[2]}".encode()).decode()
-        assert (get(flower), get(flower, f"Basic {login}")) == (401, 200)
-        running = family(up.process.pid)
-        commands = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in running]
-        for service in ("imaging", "notifier", "api"):
-            worker = f"{Path(sys.executable).parent}/celery -A pixmill_{service}.celery_app worker"
-            assert any(worker in command for command in commands), service
-        secrets = [value for name, value in up.environment().items() if "SECRET" in name or "PASSWORD" in name]
-        assert len(secrets) == 3
-        assert not any(secret in command for secret in secrets for command in commands)
-        connection = psycopg2.connect(up.environment()["PIXMILL_MIGRATE_DATABASE_URL"])
-        with connection, connection.cursor() as cursor:
-            cursor.execute("CREATE TABLE kept_by_test (n int)")
-        connection.close()
-        up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(60) == 0, up.text
-        stops = re.findall(r"stopping (\S+)", up.text)
-        assert (stops[0], stops[-2:]) == ("api", ["redis", "postgres"])
-        assert "did not stop" not in up.text
-        assert not any(map(is_alive, running))
-    with started(place, up.plan) as again:
-        connection = psycopg2.connect(again.environment()["DATABASE_URL"])
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT n FROM kept_by_test")
-        connection.close()
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    with (
+        new_place() as directory,
+        started(directory, CELERY_TIMEZONE="Europe/Berlin", BROKER_URL="amqp://nowhere") as up,
+    ):
+        yield up
 
 
-def test_two_stacks_run_side_by_side_and_one_that_is_killed_leaves_no_process(place: Path) -> None:
-    (place / "one").mkdir()
-    (place / "two").mkdir()
-    with started(place / "one") as one, started(place / "two") as two:
+def test_a_worker_that_is_killed_is_started_again_and_variables_of_the_user_reach_it(up: Up) -> None:
+    assert "not passed on: BROKER_URL" in up.text
+    children = family(up.process.pid)
+    environs = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in children - {up.process.pid}}
+    notifier = [pid for pid in children if b"notifier@%h" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert b"CELERY_TIMEZONE=Europe/Berlin" in environs[notifier[0]]
+    os.kill(notifier[0], signal.SIGKILL)
+    assert eventually(lambda: "notifier is back" in up.text, 60), up.text
+    assert "notifier died (SIGKILL): starting it again in 0.5 s" in up.text
+    assert get(f"http://127.0.0.1:{up.plan.notifier}/health/ready") == 200
+
+
+def test_two_stacks_run_side_by_side_and_one_that_is_killed_leaves_no_process(place: Path, up: Up) -> None:
+    with started(place) as one:
         running = family(one.process.pid)
         assert len(running) > 10
         one.process.kill()
         one.process.wait()
         assert eventually(lambda: not any(map(is_alive, running)), 15)
-        for name, port in two.plan.items():
+        for name, port in up.plan.items():
             path = "/healthcheck" if name == "flower" else "/health/ready"
             assert get(f"http://127.0.0.1:{port}{path}") == 200, name
 
 
-def test_a_worker_that_is_killed_is_started_again_and_variables_of_the_user_reach_it(place: Path) -> None:
-    with started(place, CELERY_TIMEZONE="Europe/Berlin", BROKER_URL="amqp://nowhere") as up:
-        assert "not passed on: BROKER_URL" in up.text
-        children = family(up.process.pid)
-        environs = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in children - {up.process.pid}}
-        notifier = [pid for pid in children if b"notifier@%h" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        assert b"CELERY_TIMEZONE=Europe/Berlin" in environs[notifier[0]]
-        os.kill(notifier[0], signal.SIGKILL)
-        assert eventually(lambda: "notifier is back" in up.text, 60), up.text
-        assert "notifier died (SIGKILL): starting it again in 0.5 s" in up.text
-        assert get(f"http://127.0.0.1:{up.plan.notifier}/health/ready") == 200
+def test_everything_answers_and_ctrl_c_leaves_nothing_but_the_data(up: Up) -> None:
+    """The last of those that share the stack: it ends it."""
+    for name, port in up.plan.items():
+        path = "/healthcheck" if name == "flower" else "/health/ready"
+        assert get(f"http://127.0.0.1:{port}{path}") == 200, name
+    check_services(up)
+    assert eventually(lambda: all_are_well(up), 90), services(up)
+    shown = re.search(r"login (\S+) / (\S+)", up.text)
+    assert shown is not None
+    flower = f"http://127.0.0.1:{up.plan.flower}/workers"
+    login = base64.b64encode(f"{shown[1]}:{shown[2]}".encode()).decode()
+    assert (get(flower), get(flower, f"Basic {login}")) == (401, 200)
+    running = family(up.process.pid)
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in running]
+    for service in ("imaging", "notifier", "api"):
+        worker = f"{Path(sys.executable).parent}/celery -A pixmill_{service}.celery_app worker"
+        assert any(worker in command for command in commands), service
+    secrets = [value for name, value in up.environment().items() if "SECRET" in name or "PASSWORD" in name]
+    assert len(secrets) == 3
+    assert not any(secret in command for secret in secrets for command in commands)
+    connection = psycopg2.connect(up.environment()["PIXMILL_MIGRATE_DATABASE_URL"])
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept_by_test (n int)")
+    connection.close()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(60) == 0, up.text
+    stops = re.findall(r"stopping (\S+)", up.text)
+    assert (stops[0], stops[-2:]) == ("api", ["redis", "postgres"])
+    assert "did not stop" not in up.text
+    assert not any(map(is_alive, running))
+    environ = {"PATH": os.environ["PATH"]}
+    with LocalStack(up.data, servers_only=True, environ=environ, log=io.StringIO()) as servers:
+        connection = psycopg2.connect(servers.environment["DATABASE_URL"])
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT n FROM kept_by_test")
+        connection.close()
 
 
 @pytest.mark.parametrize("variables", [{"CELERY_TIMEZONE": "Nowhere/Never"}])

@@ -167,7 +167,7 @@ def _long_animation() -> bytes:
 
     from PIL import Image
 
-    frames = [Image.effect_noise((700, 500), 90 + n).convert("RGB") for n in range(80)]
+    frames = [Image.effect_noise((700, 500), 90 + n).convert("RGB") for n in range(8)] * 10
     file = io.BytesIO()
     frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], duration=40, quality=40, method=0)
     return file.getvalue()
