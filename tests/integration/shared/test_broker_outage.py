@@ -77,10 +77,14 @@ class Works:
     def __init__(self, servers: Servers, url: str, broker: Broker, directory: Path) -> None:
         self.database = Database(url)
         self.objects = directory / "objects"
+        self._port = free_port()
         environment = environment_of(servers.stack.environment, url, directory) | {
             "PIXMILL_ENV": "test",
             "PIXMILL_SCHEDULE": ",".join(f"{entry.name}={EVERY}" for entry in SCHEDULE),
             "PIXMILL_EGRESS_ALLOW": "127.0.0.1",
+            "PIXMILL_SHUTDOWN_TIMEOUT": "1",
+            # Those that run: for who is not there the checks take a while, and would keep the worker from other ticks.
+            "PIXMILL_SERVICES": f"beat=http://127.0.0.1:{self._port}",
             "REDIS_URL": broker.url,
         }
         self._fleet = Fleet(directory, environment)
@@ -89,7 +93,7 @@ class Works:
         """Beat, once both are ready."""
         queues = ",".join(queue.value for queue in QueueName)
         worker = self._fleet.worker("worker", SHARED, "-P", "threads", "-c", "4", "-Q", queues)
-        beat = self._fleet.start("beat", str(BIN / "celery"), "-q", "-A", SHARED, "beat")
+        beat = self._fleet.start("beat", str(BIN / "celery"), "-q", "-A", SHARED, "beat", port=self._port)
         for process in (worker, beat):
             process.wait_ready(180)
         return beat
