@@ -15,10 +15,12 @@ from tests.integration.imaging.looking import RECIPE, Watch, feed, run_out
 from tests.integration.imaging.test_users_storage import places_of
 
 from pixmill_shared.contract.alerts import AlertState
+from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
-from pixmill_shared.database.models import Alert, ApiKey, Delivery, Endpoint
+from pixmill_shared.database.models import Alert, ApiKey, Delivery, Endpoint, Pipeline
 from pixmill_shared.domain.ids import new_id
-from pixmill_shared.repositories import pipelines
+from pixmill_shared.repositories import jobs, pipelines, task_requests
+from pixmill_shared.service.pipelines import request_run
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +29,11 @@ ROOT = Path(__file__).parents[3]
 def watch(postgres_url: str) -> Iterator[Watch]:
     database = Database(postgres_url)
     with database.session_scope() as session:
-        session.execute(text("TRUNCATE pipelines, jobs, deliveries, endpoints, alerts, api_keys CASCADE"))
+        session.execute(
+            text(
+                "TRUNCATE pipelines, jobs, deliveries, endpoints, alerts, api_keys, task_requests, dispatch_marks CASCADE"
+            )
+        )
     yield Watch(database)
     database.dispose()
 
@@ -119,10 +125,10 @@ def test_killed_between_any_two_steps_makes_each_picture_a_job_once(
     command = [sys.executable, "-m", "tests.integration.imaging.looking", postgres_url, str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout.split()[-1]) == (0, str(len(orders))), ended.stderr[-3000:]
-    jobs = watch.jobs(made)
-    assert len(jobs) == 250
-    assert len({job.source["url"] for job in jobs}) == 250
-    assert {item.job_id for item in watch.items(made)} == {job.id for job in jobs}
+    found = watch.jobs(made)
+    assert len(found) == 250
+    assert len({job.source["url"] for job in found}) == 250
+    assert {item.job_id for item in watch.items(made)} == {job.id for job in found}
     (run,) = watch.runs(made)
     assert (run.status, run.created) == ("completed", 250)
 
@@ -130,7 +136,7 @@ def test_killed_between_any_two_steps_makes_each_picture_a_job_once(
 def test_worker_that_lost_its_claim_writes_nothing(watch: Watch, serve: Serve) -> None:
     def interrupting(asked: Conversation) -> None:
         with watch.database.session_scope() as session:
-            row = session.get_one(pipelines.Pipeline, made)
+            row = session.get_one(Pipeline, made)
             row.paused_at = func.clock_timestamp()
             pipelines.interrupt(session, row)
         answer(200, feed(5))(asked)
@@ -142,6 +148,41 @@ def test_worker_that_lost_its_claim_writes_nothing(watch: Watch, serve: Serve) -
     assert watch.items(made) == []
     assert {run.status for run in watch.runs(made)} == {"canceled"}
     assert watch.row(made).run_at == before.run_at
+
+
+def test_worker_that_was_overtaken_writes_nothing(watch: Watch, serve: Serve) -> None:
+    overtaking: list[dict[str, int]] = []
+
+    def slow_at_first(asked: Conversation) -> None:
+        if server.accepts == 1:
+            with watch.database.session_scope() as session:
+                run_out(session)
+            overtaking.append(watch.check())
+        answer(200, feed(5))(asked)
+
+    server = serve(slow_at_first)
+    made = watch.make(rss(server))
+    assert watch.check()["jobs"] == 0
+    assert overtaking == [{"runs": 1, "failed": 0, "jobs": 5}]
+    assert len(watch.jobs(made)) == len(watch.items(made)) == 5
+    assert [(run.status, run.created, run.attempts) for run in watch.runs(made)] == [("completed", 5, 2)]
+
+
+def test_runs_that_are_asked_for_hide_no_job_of_their_queue(watch: Watch) -> None:
+    # Both are in the queue of fetches, where a pass does not look behind the turn that was reached.
+    made = watch.make({"type": "urls", "urls": [f"https://x.example/{n}.jpg" for n in range(3)]}, priority=0)
+    assert watch.check()["jobs"] == 3
+    with watch.database.session_scope() as session:
+        for _ in range(8):
+            request_run(session, session.get_one(Pipeline, made), dry_run=False, requested_by="test")
+    taken = []
+    for _ in range(8):
+        with watch.database.session_scope() as session:
+            taken += task_requests.WORK.take_due(session, [QueueName.FETCH], 1)
+            session.execute(text("UPDATE task_requests SET status = 'completed' WHERE dispatched_at IS NOT NULL"))
+    assert len(taken) == 8
+    with watch.database.session_scope() as session:
+        assert len(jobs.WORK.take_due(session, [QueueName.FETCH], 3)) == 3
 
 
 def test_run_whose_workers_die_each_time_fails_and_backs_off(watch: Watch, serve: Serve) -> None:
@@ -276,7 +317,7 @@ def test_dry_run_lists_what_would_become_jobs_and_changes_nothing(watch: Watch, 
     watch.check()
     before = watch.row(made)
     with watch.database.session_scope() as session:
-        row = session.get_one(pipelines.Pipeline, made)
+        row = session.get_one(Pipeline, made)
         row.source = {**row.source, "url": row.source["url"] + "?more"}
         pipelines.request(session, row, dry_run=True)
     pages = feed(4)
@@ -295,7 +336,7 @@ def test_paused_pipeline_runs_only_when_it_is_asked_to(watch: Watch, serve: Serv
     made = watch.make(rss(serve(answer(200, feed(1)))), paused_at=func.clock_timestamp())
     assert watch.check()["runs"] == 0
     with watch.database.session_scope() as session:
-        pipelines.request(session, session.get_one(pipelines.Pipeline, made), dry_run=False)
+        pipelines.request(session, session.get_one(Pipeline, made), dry_run=False)
     assert watch.check() == {"runs": 1, "failed": 0, "jobs": 1}
     assert watch.check()["runs"] == 0
 
