@@ -13,10 +13,13 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 from sqlalchemy import text
-from tests.integration.shared.processes import environment_of, wait_until
+from tests.integration.shared.processes import Fleet, environment_of, wait_until
+from tests.integration.shared.test_sweeping import send
 from tests.plans.filling import fill
 from tests.servers import Servers
 
+from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.client_tools import ClientToolError, find_tool
 from pixmill_shared.domain.backups import Manifest, manifest_name
 from pixmill_shared.runtime import Runtime
@@ -303,3 +306,26 @@ def test_manifest_is_read_as_it_was_written(clients: Runtime) -> None:
     assert run(clients, "SELECT status, bytes, sha256, key FROM backups") == [
         ("completed", made["bytes"], made["sha256"], made["key"])
     ]
+
+
+def test_worker_backs_up_and_verifies_when_told_to(
+    clients: Runtime, servers: Servers, environment: dict[str, str], redis_url: str, tmp_path: Path
+) -> None:
+    """In a child of a real worker, which then has a program of Postgres as its own child."""
+    fleet = Fleet(tmp_path, environment)
+    try:
+        worker = fleet.worker("worker", "pixmill_api.celery_app", "-P", "prefork", "-c", "2", "-Q", "maintenance")
+        worker.wait_ready(120)
+        send(redis_url, TaskName.BACK_UP, QueueName.MAINTENANCE)
+        done = "SELECT key FROM backups WHERE status = 'completed'"
+        ((key,),) = wait_until(lambda: run(clients, done), 60, "the backup")
+        succeeded = "pixmill_tasks_total", 'outcome="succeeded"'
+        wait_until(lambda: worker.metric(*succeeded) == 1, 60, "its end")
+        (tmp_path / "objects" / key).unlink()
+        send(redis_url, TaskName.VERIFY_STORAGE, QueueName.MAINTENANCE)
+        wait_until(lambda: worker.metric(*succeeded) == 2, 60, "the look at the storage")
+    finally:
+        fleet.stop()
+    missing = "SELECT detail FROM alerts WHERE rule = 'objects_missing'"
+    assert run(clients, missing) == [("Objects are missing that rows name: 1 of backups.",)]
+    assert restoring.find(clients.store, None).key == key
