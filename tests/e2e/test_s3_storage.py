@@ -1,9 +1,7 @@
 """The whole path with the objects in a bucket: upload and URL in, presigned URLs out, in the answer and the webhook."""
 
 import hashlib
-import io
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,42 +10,55 @@ import httpx
 import pytest
 from tests.e2e.conftest import Pixmill
 from tests.e2e.neighbours import Neighbour
+from tests.integration.shared.processes import BIN, Fleet, Running, environment_of
 from tests.s3 import S3
+from tests.servers import Servers
 from tests.waiting import eventually
 
-from pixmill.local.stack import LocalStack
 from pixmill_imaging.testing.pictures import jpeg, photo
 
 RECIPE = {"outputs": [{"name": "web", "operations": [{"op": "resize", "width": 300, "height": 200}], "format": "webp"}]}
 
 
 @pytest.fixture
-def on_s3(s3: S3, tmp_path: Path, neighbour: Neighbour) -> Iterator[Pixmill]:
-    """A stack without a directory for objects."""
-    environ = {
-        "PATH": os.environ.get("PATH", ""),
+def fleet(
+    servers: Servers, postgres_url: str, redis_url: str, s3: S3, tmp_path: Path, neighbour: Neighbour
+) -> Iterator[Fleet]:
+    """Every process that a picture passes, none of which has a directory for objects."""
+    environment = {
+        **environment_of(servers.stack.environment, postgres_url, tmp_path),
+        "REDIS_URL": redis_url,
         "PIXMILL_ENV": "test",
+        "PIXMILL_AUTH": "off",
         "PIXMILL_EGRESS_ALLOW": f"127.0.0.1:{neighbour.port}",
         **s3.variables("e2e"),
     }
-    log = io.StringIO()
-    stack = LocalStack(tmp_path, environ=environ, log=log, throwaway=True)
-    try:
-        stack.start()
-        with httpx.Client(base_url=stack.urls["api"], timeout=30, trust_env=False) as http:
-            yield Pixmill(stack, http, neighbour, log)
-    except BaseException:
-        print(log.getvalue()[-8000:])
-        raise
-    finally:
-        stack.stop()
+    fleet = Fleet(tmp_path, environment)
+    yield fleet
+    fleet.stop()
+
+
+@pytest.fixture
+def imaging(fleet: Fleet) -> Running:
+    return fleet.worker("imaging", "pixmill_imaging.celery_app", "-c", "2")
+
+
+@pytest.fixture
+def on_s3(fleet: Fleet, imaging: Running, servers: Servers, neighbour: Neighbour) -> Iterator[Pixmill]:
+    api = fleet.start("api", str(BIN / "python"), "-m", "pixmill_api")
+    fleet.dispatcher()
+    fleet.worker("notifier", "pixmill_notifier.celery_app", "-P", "threads", "-c", "2")
+    for running in fleet.started:
+        running.wait_ready(90)
+    with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", timeout=30, trust_env=False) as http:
+        yield Pixmill(servers.stack, http, neighbour, servers.log)
 
 
 def fetched(url: str) -> httpx.Response:
     return httpx.get(url, timeout=30, trust_env=False)
 
 
-def test_a_picture_goes_through_a_bucket_and_is_opened_from_there(on_s3: Pixmill, s3: S3) -> None:
+def test_a_picture_goes_through_a_bucket_and_is_opened_from_there(on_s3: Pixmill, imaging: Running, s3: S3) -> None:
     # Other tests share the server, and some of them are killed half-way on purpose.
     others = set(s3.unfinished_uploads())
     uploaded, linked = (jpeg(photo(900, 600, seed=seed)) for seed in (31, 32))
@@ -75,7 +86,7 @@ def test_a_picture_goes_through_a_bucket_and_is_opened_from_there(on_s3: Pixmill
     assert set(s3.unfinished_uploads()) <= others
     assert on_s3.http.get("/health/ready").status_code == 200
     if sys.platform == "linux":
-        assert_only_children_use_the_store(on_s3.stack.pids()["imaging"])
+        assert_only_children_use_the_store(imaging.popen.pid)
 
 
 def assert_only_children_use_the_store(main_process: int) -> None:
