@@ -19,7 +19,6 @@ KEPT = {
     f"PIXMILL_KEEP_{name}": str(DAYS)
     for name in ("JOBS", "UNFINISHED_JOBS", "DELIVERIES", "DEAD_LETTERS", "TASKS", "AUDIT", "EVENTS")
 }
-_OLD = f"now() - interval '{DAYS} days 1 minute'"
 
 
 @dataclass
@@ -53,8 +52,8 @@ def clean_beside_jobs(url: str) -> Trial:
     clients = Runtime()
     # Of one moment, before and after.
     with clients.database.session_scope() as session:
-        since = aging.now(session) - timedelta(days=DAYS, hours=-1)
-    is_young = f"finished_at > '{since}'"
+        cutoff = aging.now(session) - timedelta(days=DAYS)
+    is_old, is_young = f"finished_at < '{cutoff}'", f"finished_at > '{cutoff + timedelta(hours=1)}'"
     young = {table: _count(clients, f"{table} WHERE {is_young}") for table in ("jobs", "deliveries")}
     begun = time.monotonic()
     with traffic(url) as running:
@@ -62,7 +61,7 @@ def clean_beside_jobs(url: str) -> Trial:
         seconds = time.monotonic() - begun
     trial = _told(result, seconds, running)
     for table, before in young.items():
-        if (left := _count(clients, f"{table} WHERE finished_at < {_OLD} AND {_IS_TO_GO[table]}")) != 0:
+        if (left := _count(clients, f"{table} WHERE {is_old} AND {_IS_TO_GO[table]}")) != 0:
             trial.wrong.append(f"{left} old {table} are left")
         if (lost := before - _count(clients, f"{table} WHERE {is_young}")) > 0:
             trial.wrong.append(f"{lost} young {table} are gone")
