@@ -161,7 +161,7 @@ class PipelineRequest(_Body):
 class PipelineChange(_Body):
     """What is not given stays as it is; null takes a `webhook_url`, a `destination` or `metadata` away."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"cron": "0 6 * * MON-FRI", "priority": "low"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"cron": "0 6 * * 1-5", "priority": "low"}]})
 
     name: Name | None = None
     source: PipelineSource | None = None
