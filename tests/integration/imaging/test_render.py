@@ -16,6 +16,8 @@ from pixmill_shared.domain.recipe import parse_recipe, process_recipe
 UPRIGHT_SIZE = (4000, 3000)
 RED, BLUE = (205, 40, 35), (40, 90, 190)
 ASPECT_SMALL = (400, 300)
+FAST = {"format": "jpeg", "quality": 100}
+"""For many large outputs whose size and look are asked for: most of a PNG's time is its compression."""
 
 
 @pytest.fixture(params=["vips", "pillow"])
@@ -99,7 +101,7 @@ def lanczos(reference, width, height):
 
 def test_outputs_of_one_decode_look_as_if_each_had_its_own(sideways_jpeg, reference, loader):
     sizes = [(1600, 1200), (1500, 1125), (800, 600), (333, 250), (200, 150)]
-    made = outputs(sideways_jpeg, loader, *({"operations": [step(width=width)]} for width, _ in sizes))
+    made = outputs(sideways_jpeg, loader, *({**FAST, "operations": [step(width=width)]} for width, _ in sizes))
     assert [(output.width, output.height) for output in made] == sizes
     for output in made:
         assert ssim(picture(output), lanczos(reference, output.width, output.height)) >= 0.995
@@ -108,7 +110,7 @@ def test_outputs_of_one_decode_look_as_if_each_had_its_own(sideways_jpeg, refere
 def test_small_outputs_of_many_look_as_if_made_from_the_whole(sideways_jpeg, reference, loader):
     """Each is made of the next that is twice as large, whatever their order in the recipe."""
     sizes = [(75, 56), (1600, 1200), (150, 113), (300, 225), (600, 450), (3200, 2400), (640, 480)]
-    made = outputs(sideways_jpeg, loader, *({"operations": [step(width=width)]} for width, _ in sizes))
+    made = outputs(sideways_jpeg, loader, *({**FAST, "operations": [step(width=width)]} for width, _ in sizes))
     assert [(output.width, output.height) for output in made] == sizes
     for output in made:
         assert ssim(picture(output), lanczos(reference, output.width, output.height)) >= 0.995
