@@ -70,7 +70,8 @@ def fuzzed_api(database_url: str, redis_url: str, directory: Path, rows: int) ->
     ) as api:
         api.client.headers["Authorization"] = f"Bearer {token}"
         known = seed(api, rows)
-        known |= {"key": f"{places['sources'].as_uri()}/a.jpg", "destination": places["destinations"].as_uri()}
+        sources, destinations = (place.as_uri() for place in places.values())
+        known |= {"key": f"{sources}/a.jpg", "prefix": sources, "destination": destinations}
         yield Target(api, token, known)
 
 
@@ -78,7 +79,7 @@ def schemathesis(target: Target, directory: Path, arguments: Sequence[str]) -> t
     """Its exit code, 0 if nothing was found, and what it said."""
     command = [sys.executable, "-c", "import schemathesis.cli as cli; cli.schemathesis()", "run"]
     command += [f"{target.api.url}/openapi.json", "--header", f"Authorization: Bearer {target.token}"]
-    command += ["--checks", "all", "--no-color", "--generation-database", "none", "--continue-on-failure"]
+    command += ["--checks", "all", "--no-color", "--continue-on-failure"]
     variables = {
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(directory),
@@ -112,6 +113,7 @@ def main() -> int:
     parser.add_argument("rest", nargs="*")
     options = parser.parse_args()
     arguments = ["--max-examples", str(options.examples), "--workers", str(options.workers), *options.rest]
+    arguments += ["--generation-database", "none"]
     arguments += ["--seed", str(options.seed)] if options.seed is not None else []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

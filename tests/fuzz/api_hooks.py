@@ -9,6 +9,8 @@
   the same, `dpr` times a side beyond the limit, a side of 16,384 pixels in a WebP) becomes one that does.
 """
 
+import base64
+import hashlib
 import itertools
 import json
 import os
@@ -17,6 +19,7 @@ import uuid
 from typing import Any
 
 import schemathesis
+from hypothesis import strategies
 from jsonschema import Draft202012Validator
 
 from pixmill_api.domain.patterns import PLACE
@@ -27,6 +30,13 @@ KEY = "Idempotency-Key"
 KNOWN: dict[str, str] = json.loads(os.environ["FUZZ_KNOWN"])
 _fits = Draft202012Validator(RECIPE_SCHEMA)
 _count = itertools.count(1)
+
+
+#: Of its own accord schemathesis covers headers with letters and digits only.
+schemathesis.openapi.format(
+    "tus-checksum",
+    strategies.binary(max_size=20).map(lambda data: f"sha1 {base64.b64encode(hashlib.sha1(data).digest()).decode()}"),
+)
 
 
 @schemathesis.hook

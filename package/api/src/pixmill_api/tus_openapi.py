@@ -5,7 +5,7 @@ from typing import Any, Final
 from pixmill_api.domain.tus import ALGORITHMS, CHECKSUM, EXTENSIONS, MAX_METADATA, METADATA, VERSION
 from pixmill_api.openapi import BINARY, KEYED, Extra, Responses
 
-_BYTES: Final = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+_BYTES: Final = {"type": "string", "pattern": "^[0-9]{1,18}$", "examples": ["0"]}
 _TEXT: Final = {"type": "string"}
 _VERSION: Final = {"type": "string", "enum": [VERSION]}
 
@@ -17,7 +17,12 @@ def _header(name: str, schema: dict[str, Any], description: str, *, required: bo
 _RESUMABLE: Final = _header("Tus-Resumable", _VERSION, "the version of tus", required=True)
 _CHECKSUM: Final = _header(
     "Upload-Checksum",
-    {"type": "string", "pattern": f"^({CHECKSUM})$", "examples": ["sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk="]},
+    {
+        "type": "string",
+        "format": "tus-checksum",
+        "pattern": f"^({CHECKSUM})$",
+        "examples": ["sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk="],
+    },
     "of the body: an algorithm and the digest in base64. With it all of the body counts or nothing",
 )
 _SENT: Final = _header("Tus-Resumable", _VERSION, "the version of tus")["schema"]
