@@ -56,7 +56,8 @@ class KillBeat(SelfInflicted):
     most_count = 2
 
     def check(self) -> None:
-        query = "SELECT 1 AS one FROM service_health WHERE service = 'heartbeat' AND checked_at > now() - interval '10 s'"
+        beaten = "service = 'heartbeat' AND checked_at > now() - interval '10 s'"
+        query = f"SELECT 1 AS one FROM service_health WHERE {beaten}"
         eventually(lambda: self.stack.rows(query), 60)
 
 

@@ -288,7 +288,7 @@ def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
         # Until both had their share: which one is woken first is up to the machine.
         for _ in range(20):
             for _ in range(25):
-                ids |= insert_silently(database, 10)
+                ids.update(insert_silently(database, 10))
                 ids.add(submit(database))
                 over.wait(0.02)
             wait_until(lambda: len(seen) == len(ids), 60, "all rows")
@@ -300,7 +300,7 @@ def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
         assert min(shares) > 0, f"only one of them worked: {shares}"
         other.popen.kill()
         other.popen.wait(5)
-        ids |= insert_silently(database, 225)
+        ids.update(insert_silently(database, 225))
         wait_until(lambda: len(seen) == len(ids), 60, "the rest")
         assert set(seen.values()) == {1}
     finally:
