@@ -64,6 +64,7 @@ def fuzzed_api(database_url: str, redis_url: str, directory: Path, rows: int) ->
         PIXMILL_MAX_OUTPUTS=str(MOST_OUTPUTS),
         PIXMILL_MAX_DELAY=str(delay),
         PIXMILL_MAX_ENDPOINTS="1000",
+        PIXMILL_MAX_PIPELINES="1000",
         PIXMILL_STREAM_MAX_AGE="0.2",
         PIXMILL_SOURCES=places["sources"].as_uri(),
         PIXMILL_DESTINATIONS=places["destinations"].as_uri(),

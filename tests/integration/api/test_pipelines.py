@@ -24,7 +24,8 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(postgres_url: str, tmp_path_factory: pytest.TempPathFactory, users: Path) -> Iterator[Api]:
     settings = {"PIXMILL_SOURCES": f"{users.as_uri()}/in", "PIXMILL_DESTINATIONS": users.as_uri()}
     objects = tmp_path_factory.mktemp("pipelines") / "objects"
-    with running_api(postgres_url, objects, CELERY_TIMEZONE="Asia/Tokyo", **settings) as running:
+    settings |= {"CELERY_TIMEZONE": "Asia/Tokyo", "PIXMILL_MAX_PIPELINES": "5"}
+    with running_api(postgres_url, objects, **settings) as running:
         yield running
 
 
@@ -60,6 +61,14 @@ def test_same_key_makes_one_pipeline(api: Api) -> None:
     answers = [api.client.post(PATH, json=body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     assert api.query("SELECT count(*) FROM pipelines") == [(1,)]
+
+
+def test_one_pipeline_too_many_is_refused(api: Api) -> None:
+    for _ in range(5):
+        make(api)
+    answer = api.client.post(PATH, json={"name": "Photos", "source": FEED, "preset": "web"})
+    assert "already" in assert_problem(answer, 409, "conflict")["detail"]
+    assert len(api.client.get(PATH).json()["data"]) == 5
 
 
 def test_list_is_read_page_by_page(api: Api) -> None:

@@ -1,7 +1,7 @@
 """Pipelines of a project: made, changed, paused, asked to run. What runs is for workers; the rows say what."""
 
 import uuid
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.orm import Session
@@ -26,16 +26,14 @@ from pixmill_shared.service import pipelines as steering
 from pixmill_shared.service.cron import next_time
 from pixmill_shared.settings.broker import BrokerSettings
 
-MOST: Final = 200
-"""Pipelines of a project."""
-
 
 def create(context: Context, session: Session, caller: Caller, body: PipelineRequest) -> dict[str, Any]:
     """It looks for the first time when the cron expression says. Raises InvalidRequest, and TooMany if the project has
     enough.
     """
-    if pipeline_views.count(session, caller.project) >= MOST:
-        raise TooMany(f"The project has {MOST} pipelines already. Delete one that is not needed.")
+    most = context.settings.max_pipelines
+    if pipeline_views.count(session, caller.project) >= most:
+        raise TooMany(f"The project has {most} pipelines already. Delete one that is not needed.")
     zone = body.timezone or BrokerSettings.load().timezone
     row = Pipeline(
         id=new_id(),

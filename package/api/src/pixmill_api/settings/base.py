@@ -67,6 +67,13 @@ class ApiSettings(Settings):
         validation_alias="PIXMILL_MAX_ENDPOINTS",
         description="webhook endpoints that a project may have; each costs every job of it a delivery",
     )
+    max_pipelines: int = Field(
+        default=200,
+        ge=1,
+        le=10_000,
+        validation_alias="PIXMILL_MAX_PIPELINES",
+        description="pipelines that a project may have; each is looked at when its cron expression says",
+    )
 
     @property
     def keys_required(self) -> bool:
