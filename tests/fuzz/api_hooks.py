@@ -21,7 +21,13 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies
 from jsonschema import Draft202012Validator
+from schemathesis.core.jsonschema import make_validator
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import ComponentInfo, FuzzingPhaseData
+from schemathesis.generation.modes import GenerationMode
+from schemathesis.transport.serialization import contains_binary
 
+from pixmill_api.domain.media_types import FORM
 from pixmill_api.domain.patterns import PLACE
 from pixmill_shared.domain.recipe import RECIPE_SCHEMA, Limits, RecipeError, parse_recipe
 from pixmill_shared.domain.recipe.limits import MOST_OUTPUTS
@@ -56,11 +62,28 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     # What was right stays right, and what was wrong wrong. Schemathesis would judge changed requests anew, and take all
     # with bytes in them, or with a header left out on purpose, for what they are not.
     case._record_starting_state()
+    if isinstance(getattr(case.meta, "phase", None) and case.meta.phase.data, FuzzingPhaseData):
+        _judge_form(case)
 
 
 @schemathesis.serializer("application/offset+octet-stream")
 def _bytes_of_tus(context: Any, value: Any) -> Any:
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _judge_form(case: Any) -> None:
+    """What breaks one alternative of a form may be what the other one is. Schemathesis looks again at bodies that it
+    has changed, but at none with bytes in it.
+    """
+    form = case.operation.get_body_for_media_type(case.media_type) if case.media_type == FORM else None
+    if form is None or not isinstance(case.body, dict):
+        return
+    fields = {name: "x" if contains_binary(value) else value for name, value in case.body.items()}
+    if make_validator(form.validation_schema, case.operation.schema.adapter.jsonschema_validator_cls).is_valid(fields):
+        components = case.meta.components
+        components[ParameterLocation.BODY] = ComponentInfo(mode=GenerationMode.POSITIVE)
+        if not any(component.mode.is_negative for component in components.values()):
+            case.meta.generation.mode = GenerationMode.POSITIVE
 
 
 def _point(document: Any) -> None:
