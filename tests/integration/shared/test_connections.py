@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from pixmill_shared.database import engine
-from pixmill_shared.database.engine import Database, DatabaseUnavailable
+from pixmill_shared.database.engine import Database
 
 
 @pytest.fixture
@@ -28,22 +28,26 @@ def end(backend: int, postgres_url: str) -> None:
     other.dispose()
 
 
-def test_connection_that_rested_is_tried_and_replaced_unseen(
-    database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rested", [0.0, 3600.0], ids=["rested", "just-used"])
+def test_connection_that_the_server_ended_is_replaced_unseen(
+    database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch, rested: float
 ) -> None:
-    monkeypatch.setattr(engine, "RESTED", 0.0)
+    monkeypatch.setattr(engine, "RESTED", rested)
     first = backend_of(database)
     assert backend_of(database) == first
     end(first, postgres_url)
     assert backend_of(database) != first
 
 
-def test_connection_in_use_is_not_tried_and_fails_once(
+def test_only_a_connection_that_rested_is_tried(
     database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "RESTED", 3600.0)
-    first = backend_of(database)
-    end(first, postgres_url)
-    with pytest.raises(DatabaseUnavailable):
-        backend_of(database)
-    assert backend_of(database) != first
+    """What a connection asked last is to be seen from another one."""
+    other = Database(postgres_url)
+    for rested, last in ((3600.0, "COMMIT"), (0.0, "ROLLBACK")):
+        monkeypatch.setattr(engine, "RESTED", rested)
+        backend = backend_of(database)
+        with database._engine.connect(), other.session_scope() as session:
+            asked = session.scalar(text("SELECT query FROM pg_stat_activity WHERE pid = :pid"), {"pid": backend})
+        assert asked == last
+    other.dispose()

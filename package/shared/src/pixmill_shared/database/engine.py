@@ -1,5 +1,6 @@
 """Connections: one pool a process, short transactions, time-outs on the server's side."""
 
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ DatabaseUnavailable: Final = (OperationalError, InterfaceError)
 _READ_ONLY: Final = "25006"
 
 #: Seconds that a connection has rested from which it is tried before it is used. To try each (``pool_pre_ping``) is a
-#: round trip more for every transaction; when the server was away, the first error drops all.
+#: round trip more for every transaction. One that the server ended is seen without: there is something to read.
 RESTED: Final = 1.0
 _RETURNED_AT: Final = "pixmill returned at"
 
@@ -52,9 +53,10 @@ def _note_return(_connection: Any, record: ConnectionPoolEntry) -> None:
     record.info[_RETURNED_AT] = time.monotonic()
 
 
-def _ping_rested(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+def _try_if_doubtful(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
     """SQLAlchemy connects anew, and drops what is older, on the error raised here."""
-    if time.monotonic() - record.info.get(_RETURNED_AT, time.monotonic()) < RESTED:
+    rested = time.monotonic() - record.info.get(_RETURNED_AT, time.monotonic())
+    if rested < RESTED and not _has_unread(connection):
         return
     try:
         with connection.cursor() as cursor:
@@ -62,6 +64,13 @@ def _ping_rested(connection: Any, record: ConnectionPoolEntry, _proxy: object) -
         connection.rollback()
     except psycopg2.Error as error:
         raise InvalidatePoolError from error
+
+
+def _has_unread(connection: Any) -> bool:
+    """The server says nothing between transactions, but that it is ending, and little else."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def server_options(statement_timeout: int) -> str:
@@ -96,7 +105,7 @@ class Database:
             connect_args=connect_args(statement_timeout),
         )
         event.listen(self._engine, "checkin", _note_return)
-        event.listen(self._engine, "checkout", _ping_rested)
+        event.listen(self._engine, "checkout", _try_if_doubtful)
         event.listen(self._engine, "handle_error", _raise_told_apart)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
 
