@@ -280,6 +280,7 @@ def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
     worker = threading.Thread(target=work)
     worker.start()
     try:
+
         def dispatched() -> list[float]:
             return [process.metric("pixmill_dispatched_total", 'queue="imaging"') for process in (quick, other)]
 
