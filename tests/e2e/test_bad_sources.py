@@ -58,7 +58,7 @@ def test_bytes_that_are_no_picture_fail_each_with_its_code(pixmill: Pixmill) -> 
     before = render_processes(pixmill)
     whole = jpeg(photo(1200, 900, seed=22))
     bodies = {
-        "unsupported_format": [b"Hello, I am a text file.\n" * 40, b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>"],
+        "unsupported_format": [b"Hello, I am a text file.\n" * 40, b" ", b"<svg xmlns='http://www.w3.org/2000/svg'/>"],
         "undecodable": [whole[: len(whole) // 2], whole[:200]],
     }
     for code, sources in bodies.items():

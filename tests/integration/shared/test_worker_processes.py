@@ -97,10 +97,13 @@ def running(fleet: Fleet, directory: Path) -> dict[str, Running]:
     """One of each kind, started side by side."""
     acme = package(directory / "site", "acme", ACME_TASKS)
     celery = str(BIN / "celery")
+    beat = fleet.start("beat", celery, "-q", "-A", SHARED, "beat")
+    # To check services that are not there takes a while, and one of the two children.
+    checked = f"beat=http://127.0.0.1:{beat.port}"
     running = {
-        "prefork": fleet.worker("prefork", SHARED, "-c", "2", PYTHONPATH=acme),
+        "prefork": fleet.worker("prefork", SHARED, "-c", "2", PYTHONPATH=acme, PIXMILL_SERVICES=checked),
         "threads": fleet.worker("threads", NOTIFIER, "-P", "threads", "-c", "4"),
-        "beat": fleet.start("beat", celery, "-q", "-A", SHARED, "beat"),
+        "beat": beat,
         "dispatcher": fleet.dispatcher(),
     }
     for process in running.values():
