@@ -22,7 +22,7 @@ LONGEST: Final = 60.0
 
 #: Which row of ``filling.ids`` a parameter of a path names.
 _IN_PATH: Final = {
-    **{f"{kind}_id": kind for kind in ("job", "batch", "delivery", "endpoint", "key")},
+    **{f"{kind}_id": kind for kind in ("job", "batch", "delivery", "endpoint", "key", "pipeline", "run")},
     "dead_letter_id": "letter",
     "task_id": "request",
 }
@@ -30,6 +30,7 @@ _IN_PATH: Final = {
 _IN_QUERY: Final[Mapping[str, Callable[[Mapping[str, uuid.UUID]], list[str]]]] = {
     "limit": lambda ids: ["200"],
     "batch": lambda ids: [str(ids["batch"]), str(uuid.UUID(int=7))],
+    "pipeline": lambda ids: [str(ids["pipeline"]), str(uuid.UUID(int=7))],
     "endpoint": lambda ids: [str(ids["endpoint"]), str(uuid.UUID(int=7))],
     "job": lambda ids: [str(ids["job"]), str(uuid.UUID(int=7))],
     "since": lambda ids: [_moment(ids["job"])],
@@ -43,8 +44,8 @@ _IN_QUERY: Final[Mapping[str, Callable[[Mapping[str, uuid.UUID]], list[str]]]] =
 }
 #: Of signed addresses, which need no other statement.
 _PASSED_BY: Final = ("expires", "signature")
-#: Right answers that are none of 2xx and 3xx: nobody asked for the archive of the batch.
-REFUSED: Final = {"/api/v1/batches/{batch_id}/archive": 404}
+#: Right answers that are none of 2xx and 3xx: there is no archive of a batch that is under way.
+REFUSED: Final = {"/api/v1/batches/{batch_id}/archive": 409}
 
 
 class Question(NamedTuple):

@@ -6,7 +6,21 @@ from typing import Final
 import psycopg2
 
 KINDS: Final = (
-    *("job", "batch", "rendition", "event", "delivery", "endpoint", "letter", "request", "alert", "audit", "key"),
+    *(
+        "job",
+        "batch",
+        "rendition",
+        "event",
+        "delivery",
+        "endpoint",
+        "letter",
+        "request",
+        "alert",
+        "audit",
+        "key",
+        "pipeline",
+    ),
+    *("item", "run", "record"),
 )
 BATCH: Final = 1_000
 """Rows that have an id of the same batch, half of which are in it."""
@@ -73,6 +87,22 @@ _TABLES: Final = (
         },
     ),
     (
+        "pipelines",
+        200,
+        {
+            "id": _id("pipeline"),
+            "project": "'default'",
+            "name": "'pipeline ' || n",
+            "source": """'{"type": "rss", "url": "https://example.com/feed.xml"}'""",
+            "preset": "'web'",
+            "recipe": """'{"outputs": [{"name": "a"}]}'""",
+            "cron": "'*/30 * * * *'",
+            "timezone": "'UTC'",
+            "run_at": "now() + interval '1 hour'",
+            "created_at": _AT,
+        },
+    ),
+    (
         "jobs",
         "{rows}",
         {
@@ -87,6 +117,7 @@ _TABLES: Final = (
             "metadata": """CASE WHEN n % 4 = 0 THEN jsonb_build_object('order', n::text, 'shop', 'x') ELSE '{}' END""",
             "batch_id": f"CASE WHEN n % 2 = 0 THEN {_id('batch', 'n / 1000')} END",
             "batch_index": "CASE WHEN n % 2 = 0 THEN n % 1000 / 2 END",
+            "pipeline_id": f"CASE WHEN n % 2 = 1 THEN {_id('pipeline', 'n / 2 % 20')} END",
             "api_key_id": f"CASE WHEN n % 3 = 0 THEN {_id('key', 'n % 20')} END",
             "sequence": "2",
             "dispatched_at": "CASE WHEN n % 100 = 1 THEN now() END",
@@ -99,6 +130,45 @@ _TABLES: Final = (
             "created_at": _AT,
             "started_at": f"CASE WHEN n % 100 >= 3 THEN {_AT} END",
             "finished_at": f"CASE WHEN n % 100 >= 3 AND n % 1000 <> 3 THEN {_AT} + n % 1000 * interval '1 ms' END",
+        },
+    ),
+    (
+        "pipeline_items",
+        "{rows}",
+        {
+            "pipeline_id": _id("pipeline", "n % 20"),
+            "key": "'https://example.com/' || n",
+            "id": _id("item"),
+            "location": "'https://example.com/' || n",
+            "job_id": _id("job"),
+            "created_at": _AT,
+        },
+    ),
+    (
+        "pipeline_runs",
+        "{rows} / 10",
+        {
+            "id": _id("run"),
+            "pipeline_id": _id("pipeline", "n % 20"),
+            "trigger": "'schedule'",
+            "status": "'completed'",
+            "created_at": _AT,
+            "started_at": _AT,
+            "finished_at": _AT,
+        },
+    ),
+    (
+        "task_records",
+        2_000,
+        {
+            "id": _id("record"),
+            "task_id": _id("record"),
+            "task": "'pixmill_shared.tasks.monitoring.record_heartbeat'",
+            "worker": "'w'",
+            "state": "CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'succeeded' END",
+            "attempts": "1",
+            "started_at": _AT,
+            "finished_at": _AT,
         },
     ),
     (
@@ -222,7 +292,7 @@ _TABLES: Final = (
 )
 BIG: Final = frozenset(
     {"jobs", "deliveries", "delivery_attempts", "job_events", "outputs", "renditions", "batches", "dead_letters"}
-    | {"task_requests", "audit"}
+    | {"task_requests", "audit", "pipeline_items", "pipeline_runs"}
 )
 """Tables that grow with what is done."""
 
@@ -252,6 +322,7 @@ def ids(url: str, rows: int) -> dict[str, uuid.UUID]:
     of_row = dict.fromkeys(("job", "event", "delivery"), middle)
     of_row |= {"batch": middle // BATCH, "rendition": middle // 10, "letter": rows // 40 // 10 * 10}
     of_row |= {"request": rows // 100 // 100 * 100 + 12, "audit": rows // 40, "alert": 500, "endpoint": 2, "key": 2}
+    of_row |= {"pipeline": 2, "run": 2, "item": 2, "record": 1_000}
     connection = psycopg2.connect(url.replace("+psycopg2", ""))
     try:
         with connection.cursor() as cursor:

@@ -22,7 +22,7 @@ KEYS = {
         "result",
         "error",
     ),
-    *("attempts", "queue_position", "batch_id", "batch_index", "metadata", "created_at", "started_at"),
+    *("attempts", "queue_position", "batch_id", "batch_index", "pipeline_id", "metadata", "created_at", "started_at"),
     *("finished_at", "urls", "retry_of", "run_at"),
 }
 
