@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import httpx
+from bench.machine import Stolen
 from tests.integration.api.running import free_port, running_api
 from tests.servers import Servers, running_servers
 
@@ -151,12 +152,13 @@ def compare(servers: Servers, directory: Path, rounds: int, seconds: float) -> N
             measure(target, 2)
         before = jobs.resident()
         for number in range(rounds):
+            stolen = Stolen()
             theirs, ours, again = measure(baseline, seconds), measure(jobs, seconds), measure(baseline, seconds)
             rate = (theirs.rate + again.rate) / 2
             ratios.append(ours.rate / rate)
             print(
                 f"round {number + 1}: POST /jobs {ours.rate:.0f}/s, {ours.cpu_ms:.2f} ms CPU; publishing in the request"
-                f" {rate:.0f}/s, {(theirs.cpu_ms + again.cpu_ms) / 2:.2f} ms CPU; ratio {ratios[-1]:.2f}",
+                f" {rate:.0f}/s, {(theirs.cpu_ms + again.cpu_ms) / 2:.2f} ms CPU; ratio {ratios[-1]:.2f}; {stolen}",
                 flush=True,
             )
         print(f"POST /jobs at {CONNECTIONS} connections / publishing in the request: {median(ratios):.2f}")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from bench.machine import Stolen
 from sqlalchemy import text
 from tests.integration.shared.processes import Fleet, Running, environment_of, wait_until
 from tests.servers import Servers, running_servers
@@ -111,12 +112,12 @@ def throughput(bench: Bench, count: int) -> None:
     wait_until(lambda: len(bench.arrivals()) >= 2 * RATE, 120, "the first webhooks")
     bench.log.write_text("")
     bench.run("UPDATE deliveries SET run_at = NULL WHERE status = 'queued'")
-    began = (cpu(dispatcher), cpu(notifier))
+    began, stolen = (cpu(dispatcher), cpu(notifier)), Stolen()
     wait_until(lambda: len(bench.arrivals()) >= count, 300, "all webhooks")
     used = [after - before for before, after in zip(began, (cpu(dispatcher), cpu(notifier)), strict=True)]
     times = sorted(at for at, _ in bench.arrivals())
     rate = (count - 1) / (times[-1] - times[0])
-    print(f"{count} webhooks that wait: {rate:.0f}/s")
+    print(f"{count} webhooks that wait: {rate:.0f}/s; {stolen}")
     print(f"  CPU a webhook, ms: notifier {1000 * used[1] / count:.1f}, dispatcher {1000 * used[0] / count:.1f}")
     notifier.end()
     dispatcher.end()
@@ -128,6 +129,7 @@ def steady(bench: Bench, seconds: float, *, with_dead: bool) -> list[float]:
     if with_dead:
         targets.append(bench.endpoint(bench.dead))
     committed: dict[int, float] = {}
+    stolen = Stolen()
     began = time.monotonic()
     for turn in range(int(seconds * RATE)):
         for target in targets:
@@ -140,7 +142,10 @@ def steady(bench: Bench, seconds: float, *, with_dead: bool) -> list[float]:
     behind = time.monotonic() - began - seconds
     wait_until(lambda: committed.keys() <= {number for _, number in bench.arrivals()}, 120, "the healthy receiver's")
     found = [(at - committed[number]) * 1000 for at, number in bench.arrivals() if number in committed]
-    print(f"  {_shown(found)}{' beside a dead one' if with_dead else ' alone'}; load {behind:.1f} s behind", flush=True)
+    print(
+        f"  {_shown(found)}{' beside a dead one' if with_dead else ' alone'}; load {behind:.1f} s behind; {stolen}",
+        flush=True,
+    )
     bench.run("DELETE FROM endpoints")
     bench.run("DELETE FROM receivers")
     return found
