@@ -187,7 +187,7 @@ _POOL = """The pool of a worker
 
 {burst:,} jobs are committed at once for a worker that may have {least} to {most} processes, with a `QUEUE_THRESHOLD` of
 100 and a cool-down of {cool_down} s (the default is 60). It must have all of them within 5 s, and {least} again after
-the burst; every job must be completed at its first try. `make test` does the same with sixty jobs and five processes.
+the burst; every job must be completed at its first try. `make test` does it with some dozen jobs and five processes.
 
 Last run: {today}, `{asked}`.
 
