@@ -63,7 +63,7 @@ def test_connection_that_was_cut_is_replaced(postgres_url: str, tmp_path: Path) 
         body = {"image_url": "https://example.com/a.jpg"}
         assert api.client.post("/api/v1/process", json=body).status_code == 202
         api.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
         assert api.client.post("/api/v1/process", json=body).status_code == 202

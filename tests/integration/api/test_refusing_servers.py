@@ -72,7 +72,7 @@ def slow(api: Api) -> Iterator[None]:
 
 def _cut(api: Api) -> None:
     api.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
         " WHERE pid <> pg_backend_pid() AND datname = current_database()"
     )
 

@@ -112,7 +112,7 @@ def read_only(house: House) -> Iterator[None]:
     name = house.url.rpartition("/")[2]
     house.rows(
         setting.format(name, "SET") + " = on",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     try:

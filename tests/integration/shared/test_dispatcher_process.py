@@ -145,7 +145,7 @@ def test_listening_begins_again_after_its_connection_was_cut(
     patient: Running, database: Database, broker: "redis.Redis"
 ) -> None:
     cut = """
-        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE :pattern
     """
     with database.session_scope() as session:
@@ -175,8 +175,8 @@ def test_all_database_connections_cut_in_the_midst_of_work_lose_nothing(
             with others.session_scope() as session:
                 session.execute(
                     text(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                        " AND pid <> pg_backend_pid() AND application_name = '' AND backend_type = 'client backend'"
+                        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = '' AND backend_type = 'client backend'"
                     )
                 )
             claim_all(others, published(broker))

@@ -57,7 +57,7 @@ def test_renewal_goes_on_after_its_connection_was_cut(crew: Crew) -> None:
         with crew.database.session_scope() as session:
             session.execute(
                 text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             )
@@ -231,7 +231,7 @@ def _read_only(crew: Crew, name: str, state: str) -> None:
         session.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = {state}"))
         session.execute(
             text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
