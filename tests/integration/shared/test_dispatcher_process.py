@@ -176,7 +176,8 @@ def test_all_database_connections_cut_in_the_midst_of_work_lose_nothing(
                 session.execute(
                     text(
                         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-                        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = '' AND backend_type = 'client backend'"
+                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                        " AND application_name = '' AND backend_type = 'client backend'"
                     )
                 )
             claim_all(others, published(broker))
