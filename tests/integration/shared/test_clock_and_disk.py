@@ -110,9 +110,10 @@ def read_only(house: House) -> Iterator[None]:
     off: who holds a connection that was made meanwhile has to let go of it."""
     setting = "ALTER ROLE CURRENT_USER IN DATABASE {} {} default_transaction_read_only"
     name = house.url.rpartition("/")[2]
+    # Not waited for: who connects anew before all of this is committed would be let write.
     house.rows(
         setting.format(name, "SET") + " = on",
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     try:
