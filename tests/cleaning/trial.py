@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from pixmill_shared.repositories import aging
+from pixmill_shared.repositories import clock
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.cleaning import clean_up
 from tests.cleaning.traffic import Traffic, traffic
@@ -52,7 +52,7 @@ def clean_beside_jobs(url: str) -> Trial:
     clients = Runtime()
     # Of one moment, before and after.
     with clients.database.session_scope() as session:
-        cutoff = aging.now(session) - timedelta(days=DAYS)
+        cutoff = clock.now(session) - timedelta(days=DAYS)
     is_old, is_young = f"finished_at < '{cutoff}'", f"finished_at > '{cutoff + timedelta(hours=1)}'"
     young = {table: _count(clients, f"{table} WHERE {is_young}") for table in ("jobs", "deliveries")}
     begun = time.monotonic()

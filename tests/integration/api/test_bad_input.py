@@ -320,17 +320,19 @@ def outcomes(api: Api, route: str, status: int) -> float:
 
 
 def test_upload_that_ends_before_its_announced_length_leaves_nothing(api: Api) -> None:
-    before = outcomes(api, "/api/v1/uploads", 400)
+    before, traces = outcomes(api, "/api/v1/uploads", 400), api.traces()
     head = b"POST /api/v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 500000\r\n\r\n"
     raw(api, head + b"x" * 1000, hang_up=True)
     wait_until(lambda: outcomes(api, "/api/v1/uploads", 400) > before, "the aborted upload has an outcome")
+    assert api.traces() == traces
 
 
 def test_form_that_is_cut_off_after_its_file_leaves_nothing(api: Api) -> None:
-    before = outcomes(api, "/api/v1/process", 400)
+    before, traces = outcomes(api, "/api/v1/process", 400), api.traces()
     head = f"POST /api/v1/process HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 500000\r\n\r\n"
     raw(api, (head + FILE + field("width", "10")).encode(), hang_up=True)
     wait_until(lambda: outcomes(api, "/api/v1/process", 400) > before, "the aborted form has an outcome")
+    assert api.traces() == traces
 
 
 def test_announced_length_above_the_limit_is_refused_before_the_body_comes(api: Api) -> None:

@@ -57,7 +57,7 @@ def test_key_opens_the_stream_without_a_signature(guarded: Api) -> None:
     headers = key(guarded)
     job = job_of(guarded, headers)
     with watching(guarded, f"jobs/{job['job_id']}/events", **headers) as stream:
-        stream.wait_for("snapshot")
+        assert stream.wait_for("snapshot").data["job_id"] == job["job_id"]
 
 
 def test_address_stays_the_same_for_a_while_and_ends(guarded: Api) -> None:

@@ -135,8 +135,14 @@ def test_lines_are_coloured_by_process_where_asked() -> None:
 
 
 def test_a_reader_that_went_away_does_not_stop_the_stack() -> None:
-    stream = io.StringIO()
-    sink = LogSink(stream)
-    stream.close()
+    tried = []
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            tried.append(text)
+            raise BrokenPipeError
+
+    sink = LogSink(Gone())
     sink.line("api", "nobody hears this")
-    sink.note("nor this")
+    sink.note("and this is not tried")
+    assert len(tried) == 1

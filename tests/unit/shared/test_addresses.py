@@ -154,9 +154,10 @@ def test_decimal_octal_and_hex_spell_the_same_address(address: IPv4Address) -> N
 @given(host=st.text(max_size=20))
 def test_reading_any_host_gives_an_answer_or_a_value_error(host: str) -> None:
     try:
-        literal_address(host)
+        found = literal_address(host)
     except ValueError:
         return
+    assert found is None or literal_address(str(found)) == found
 
 
 def test_allow_list_takes_hosts_addresses_and_networks_with_and_without_port() -> None:

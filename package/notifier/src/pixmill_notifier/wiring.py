@@ -15,13 +15,13 @@ from pixmill_notifier.channels.rendering import Renderer
 from pixmill_notifier.channels.slack import SlackChannel
 from pixmill_notifier.channels.webhook import WebhookChannel
 from pixmill_notifier.domain.gate import Gate
-from pixmill_notifier.repositories import reports
 from pixmill_notifier.service.deliver import Courier
 from pixmill_notifier.service.desk import Desk
 from pixmill_notifier.service.message import signed_headers
 from pixmill_notifier.service.messenger import Messenger
 from pixmill_notifier.service.outcome import Patience
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
+from pixmill_shared.repositories import clock
 from pixmill_shared.runtime import runtime
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.egress import EgressSettings
@@ -61,7 +61,7 @@ def desk() -> Desk:
         failure_window=settings.failure_span,
         directory=clients.storage_settings.directory,
         zone=ZoneInfo(BrokerSettings.load().timezone),
-        clock=reports.clock,
+        clock=clock.now,
     )
 
 

@@ -24,8 +24,3 @@ def parse_moment(text: str) -> datetime.datetime | None:
     except OverflowError:
         end = datetime.datetime.min if moment.year == datetime.MINYEAR else datetime.datetime.max
         return end.replace(tzinfo=datetime.UTC)
-
-
-def utc(moment: datetime.datetime | None) -> str | None:
-    """As answers have it."""
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

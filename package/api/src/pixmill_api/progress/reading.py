@@ -1,6 +1,5 @@
 """What the hub reads from rows, many at once: in a thread of its own, in one short transaction a pass."""
 
-import datetime
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from pixmill_api.service.batch_documents import shown_batch
 from pixmill_api.service.job_documents import job_document
 from pixmill_shared.database.models import Batch, Job
 from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.domain.moments import utc
 
 
 @dataclass(frozen=True)
@@ -106,5 +106,5 @@ def event_document(row: watching.EventRow) -> dict[str, Any]:
         "sequence": row.sequence,
         "error": row.error if row.status == JobStatus.FAILED else None,
         "metadata": row.metadata,
-        "at": row.at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z"),
+        "at": utc(row.at),
     }

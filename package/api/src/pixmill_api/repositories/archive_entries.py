@@ -7,11 +7,11 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.ids import SMALLEST_ID
 
 PAGE: Final = 500
 """Outputs that are read at once."""
 
-_FIRST: Final = uuid.UUID(int=0)
 
 # Job by job: a plan that joins the tables, made while they were small and kept, would read all outputs.
 _OF: Final = """
@@ -71,7 +71,7 @@ def of_job(session: Session, job_id: uuid.UUID) -> list[Entry]:
 
 def of_batch(session: Session, batch_id: uuid.UUID, after: Entry | None) -> list[Entry]:
     """The next ``PAGE`` of them, fewer at the end."""
-    last = (_FIRST, -1) if after is None else (after.job_id, after.position)
+    last = (SMALLEST_ID, -1) if after is None else (after.job_id, after.position)
     return [Entry(**row) for row in _PAGE.run(session, batch_id, *last)]
 
 

@@ -4,11 +4,11 @@ import uuid
 from typing import Any
 
 from pixmill_api.auth import Context
-from pixmill_api.domain.ids import cursor_of
-from pixmill_api.domain.moments import utc
 from pixmill_api.repositories import alert_views
+from pixmill_api.service.pages import page_of
 from pixmill_shared.contract.alerts import ALERT_TITLES, AlertRule, AlertState
 from pixmill_shared.database.models import Alert
+from pixmill_shared.domain.moments import utc
 
 
 def list_alerts(context: Context, *, limit: int, before: uuid.UUID | None, state: AlertState | None) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def list_alerts(context: Context, *, limit: int, before: uuid.UUID | None, state
         rows = alert_views.page(session, limit=limit, before=before, state=state)
         shown, more = rows[:limit], len(rows) > limit
         data = [_document(alert) for alert in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def _document(alert: Alert) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import NotFound
 from pixmill_api.repositories import batch_views
-from pixmill_api.service.delivery_documents import utc
+from pixmill_api.service.pages import page_of
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.database.models import Batch
+from pixmill_shared.domain.moments import utc
 
 
 def find_batch(context: Context, caller: Caller, batch_id: uuid.UUID) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def list_batches(context: Context, caller: Caller, *, limit: int, before: uuid.U
         shown, more = rows[:limit], len(rows) > limit
         processing = batch_views.processing(session, [batch.id for batch in shown if batch.finished_at is None])
         data = [_summary(context, batch, processing.get(batch.id, 0)) for batch in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def shown_batch(context: Context, session: Session, batch: Batch) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.crew_schemas import EntryChange
-from pixmill_api.domain.moments import utc
 from pixmill_api.errors import NotFound
 from pixmill_api.service.auditing import note
 from pixmill_shared.database.models import BeatRun, ScheduleWish, Worker
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.domain.ticks import Rhythm, next_tick
 from pixmill_shared.repositories import schedule_entries, workers
 from pixmill_shared.repositories.audit import Action

@@ -9,14 +9,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import Conflict, NotFound, ScopeMissing
-from pixmill_api.service.delivery_documents import shown_delivery, utc
+from pixmill_api.service.delivery_documents import shown_delivery
 from pixmill_api.service.job_documents import found_job, shown_job
+from pixmill_api.service.pages import page_of
 from pixmill_api.service.task_requests import task_document
 from pixmill_shared.contract.requests import BUILD_ARCHIVE, requestable
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.database.models import DeadLetter, Delivery, TaskRequest
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.errors import ReplayRefused
 from pixmill_shared.repositories import dead_letters
 from pixmill_shared.repositories.dead_letters import Letters
@@ -33,7 +34,7 @@ def list_letters(context: Context, which: Letters, *, limit: int, before: uuid.U
         rows = dead_letters.page(session, which, limit=limit, before=before)
         shown, more = rows[:limit], len(rows) > limit
         data = [_document(context, letter) for letter in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def find_letter(context: Context, caller: Caller, letter_id: uuid.UUID) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Deliveries as clients see them, and sent again."""
 
-import datetime
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +7,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import Conflict, NotFound
 from pixmill_api.repositories import webhook_views
 from pixmill_api.repositories.webhook_views import WhichDeliveries
+from pixmill_api.service.pages import page_of
 from pixmill_shared.database.models import Delivery, DeliveryAttempt, Endpoint
 from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.repositories import resending
 
 
@@ -26,7 +26,7 @@ def list_deliveries(
         shown, more = rows[:limit], len(rows) > limit
         attempts = webhook_views.attempts_of_all(session, [row.id for row in shown])
         data = [delivery_document(context, row, attempts.get(row.id, []), excerpts=False) for row in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def find_delivery(context: Context, caller: Caller, delivery_id: uuid.UUID) -> dict[str, Any]:
@@ -91,11 +91,6 @@ def delivery_document(
             "endpoint": f"{base}/endpoints/{row.endpoint_id}" if row.endpoint_id else None,
         },
     }
-
-
-def utc(moment: datetime.datetime | None) -> str | None:
-    """RFC 3339."""
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _attempt(row: DeliveryAttempt, excerpt: bool) -> dict[str, Any]:

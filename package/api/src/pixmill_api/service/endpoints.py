@@ -11,17 +11,18 @@ from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.header_rules import wrong_header
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import Conflict, InvalidRequest, NotFound, TooMany
 from pixmill_api.repositories import webhook_views
 from pixmill_api.service.auditing import note
-from pixmill_api.service.delivery_documents import shown_delivery, utc
+from pixmill_api.service.delivery_documents import shown_delivery
+from pixmill_api.service.pages import page_of
 from pixmill_api.webhook_schemas import EndpointChange, EndpointRequest
 from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.events import DisabledReason
 from pixmill_shared.database.models import Delivery, Endpoint, EndpointSecret
 from pixmill_shared.domain.ids import least_id, new_id
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.domain.webhook_secrets import new_secret
 from pixmill_shared.egress.guard import forbidden_literal
 from pixmill_shared.repositories import alerts, resending
@@ -40,7 +41,7 @@ def list_endpoints(context: Context, caller: Caller, *, limit: int, before: uuid
         rows = webhook_views.page_of_endpoints(session, caller.project, limit=limit, before=before)
         shown, more = rows[:limit], len(rows) > limit
         data = [_document(context, row) for row in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def find_endpoint(context: Context, caller: Caller, endpoint_id: uuid.UUID) -> dict[str, Any]:

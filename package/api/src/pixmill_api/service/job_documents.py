@@ -9,12 +9,13 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import NotFound
 from pixmill_api.repositories import job_views
+from pixmill_api.service.pages import page_of
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.database.models import Job, Output, Rendition
 from pixmill_shared.domain.jobs import TERMINAL, JobStatus
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.repositories import results
 from pixmill_shared.service.outputs import describe_outputs, filename
 
@@ -47,7 +48,7 @@ def list_jobs(context: Context, which: job_views.WhichJobs, *, limit: int, befor
         shown, more = rows[:limit], len(rows) > limit
         outputs = job_views.outputs_of_all(session, [job.id for job in shown])
         data = [job_document(job, outputs.get(job.id, []), None, context) for job in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def find_output(context: Context, caller: Caller, job_id: uuid.UUID, name: str) -> tuple[Rendition, str]:
@@ -93,17 +94,13 @@ def job_document(
         "retry_of": str(job.retry_of) if job.retry_of else None,
         "metadata": job.job_metadata,
         # A job that waits for another one's rendition has a time too, but may be due any moment.
-        "run_at": _utc(job.run_at) if job.status == JobStatus.QUEUED and not job.waits_for else None,
-        "created_at": _utc(job.created_at),
-        "started_at": _utc(job.started_at),
-        "finished_at": _utc(job.finished_at),
+        "run_at": utc(job.run_at) if job.status == JobStatus.QUEUED and not job.waits_for else None,
+        "created_at": utc(job.created_at),
+        "started_at": utc(job.started_at),
+        "finished_at": utc(job.finished_at),
         "urls": {
             "self": url,
             "events": context.links.url(url),
             "cancel": f"{url}/cancel" if job.status not in TERMINAL else None,
         },
     }
-
-
-def _utc(moment: datetime.datetime | None) -> str | None:
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

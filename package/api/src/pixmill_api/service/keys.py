@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import Conflict, NotFound
 from pixmill_api.key_schemas import KeyChange, KeyRequest
 from pixmill_api.service.auditing import by
-from pixmill_api.service.delivery_documents import utc
+from pixmill_api.service.pages import page_of
 from pixmill_shared.database.models import ApiKey, AuditRecord
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.errors import SecretRotating
 from pixmill_shared.repositories import api_keys, audit
 from pixmill_shared.service import keys
@@ -25,7 +25,7 @@ def list_keys(context: Context, caller: Caller, *, limit: int, before: uuid.UUID
         rows = api_keys.page(session, caller.project, limit=limit, before=before)
     shown, more = rows[:limit], len(rows) > limit
     data = [_document(context, row) for row in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def find_key(context: Context, caller: Caller, key_id: uuid.UUID) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def list_audit(context: Context, caller: Caller, *, limit: int, before: uuid.UUI
         rows = audit.page(session, caller.project, limit=limit, before=before)
     shown, more = rows[:limit], len(rows) > limit
     data = [_record(row) for row in shown]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def _found(session: Session, caller: Caller, key_id: uuid.UUID, *, lock: bool = False) -> ApiKey:

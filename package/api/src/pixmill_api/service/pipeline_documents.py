@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.errors import NotFound
 from pixmill_api.pipeline_schemas import SOURCE_FIELDS
 from pixmill_api.repositories import pipeline_views
-from pixmill_api.service.delivery_documents import utc
+from pixmill_api.service.pages import page_of
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.database.models import Pipeline, PipelineItem, PipelineRun
+from pixmill_shared.domain.moments import utc
 
 
 def list_pipelines(context: Context, caller: Caller, *, limit: int, before: uuid.UUID | None) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def list_pipelines(context: Context, caller: Caller, *, limit: int, before: uuid
     with context.runtime.database.session_scope() as session:
         rows = pipeline_views.page(session, caller.project, limit=limit, before=before)
         data = [pipeline_document(context, row) for row in rows[:limit]]
-    return _page(data, rows[:limit], more=len(rows) > limit)
+    return page_of(data, rows[:limit], more=len(rows) > limit)
 
 
 def find_pipeline(context: Context, caller: Caller, pipeline_id: uuid.UUID) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def list_runs(
         found(session, caller, pipeline_id)
         rows = pipeline_views.page_of_runs(session, pipeline_id, limit=limit, before=before)
         data = [run_summary(context, row) for row in rows[:limit]]
-    return _page(data, rows[:limit], more=len(rows) > limit)
+    return page_of(data, rows[:limit], more=len(rows) > limit)
 
 
 def find_run(context: Context, caller: Caller, pipeline_id: uuid.UUID, run_id: uuid.UUID) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def list_items(
         found(session, caller, pipeline_id)
         rows = pipeline_views.page_of_items(session, pipeline_id, limit=limit, before=before)
         data = [_item(row) for row in rows[:limit]]
-    return _page(data, rows[:limit], more=len(rows) > limit)
+    return page_of(data, rows[:limit], more=len(rows) > limit)
 
 
 def pipeline_document(context: Context, row: Pipeline) -> dict[str, Any]:
@@ -135,7 +135,3 @@ def _item(row: PipelineItem) -> dict[str, Any]:
         "job_id": str(row.job_id) if row.job_id else None,
         "created_at": utc(row.created_at),
     }
-
-
-def _page(data: list[dict[str, Any]], shown: Any, *, more: bool) -> dict[str, Any]:
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}

@@ -13,14 +13,14 @@ from pixmill_api.repositories import pipeline_views
 from pixmill_api.service.auditing import note
 from pixmill_api.service.pipeline_documents import found, pipeline_document, run_document
 from pixmill_api.service.places import destination_address, source_prefix
-from pixmill_api.service.presets import resolve_recipe
+from pixmill_api.service.presets import ResolvedRecipe, resolve_recipe
 from pixmill_api.service.submission import check_receiver
 from pixmill_shared.database.models import Pipeline
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.places import Place
 from pixmill_shared.egress.guard import forbidden_literal
-from pixmill_shared.repositories import pipelines
+from pixmill_shared.repositories import clock, pipelines
 from pixmill_shared.repositories.audit import Action
 from pixmill_shared.service import pipelines as steering
 from pixmill_shared.service.cron import next_time
@@ -44,14 +44,15 @@ def create(context: Context, session: Session, caller: Caller, body: PipelineReq
         priority=body.priority.rank,
         job_metadata=body.metadata or {},
         api_key_id=caller.api_key_id,
-        run_at=next_time(body.cron, zone, pipelines.now(session)),
+        run_at=next_time(body.cron, zone, clock.now(session)),
         paused_at=func.clock_timestamp() if body.paused else None,
     )
     _aim(context, row, body.source)
-    _name_preset(session, caller, row, body.preset)
+    chosen = resolve_recipe(session, caller, None, body.preset)
+    _name_preset(row, body.preset, chosen)
     _send_to(context, row, body.webhook_url)
     row.destination = body.destination
-    _place(context, session, caller, row)
+    _place(context, row, chosen)
     session.add(row)
     session.flush()
     session.refresh(row)
@@ -68,9 +69,8 @@ def change(context: Context, caller: Caller, pipeline_id: uuid.UUID, body: Pipel
         row.name = body.name or row.name
         if body.source is not None:
             _aim(context, row, body.source)
-            _begin_anew(session, row)
-        if body.preset is not None:
-            _name_preset(session, caller, row, body.preset)
+            row.cursor = {}
+            steering.forgive(session, row)
         if body.priority is not None:
             row.priority = body.priority.rank
         if "webhook_url" in given:
@@ -79,10 +79,13 @@ def change(context: Context, caller: Caller, pipeline_id: uuid.UUID, body: Pipel
             row.job_metadata = body.metadata or {}
         row.destination = body.destination if "destination" in given else row.destination
         if given & {"destination", "source", "preset"}:
-            _place(context, session, caller, row)
+            chosen = resolve_recipe(session, caller, None, body.preset or row.preset)
+            if body.preset is not None:
+                _name_preset(row, body.preset, chosen)
+            _place(context, row, chosen)
         if body.cron is not None or body.timezone is not None:
             row.cron, row.timezone = body.cron or row.cron, body.timezone or row.timezone
-            row.run_at = next_time(row.cron, row.timezone, pipelines.now(session))
+            row.run_at = next_time(row.cron, row.timezone, clock.now(session))
         pipelines.interrupt(session, row)
         note(session, caller, Action.PIPELINE_CHANGED, row.id, {"changed": sorted(given)})
         return _changed(context, session, row)
@@ -131,11 +134,6 @@ def _changed(context: Context, session: Session, row: Pipeline) -> dict[str, Any
     return pipeline_document(context, row)
 
 
-def _begin_anew(session: Session, row: Pipeline) -> None:
-    row.cursor, row.failures, row.failing_since, row.told_at, row.error = {}, 0, None, None, None
-    steering.clear_alert(session, row.id)
-
-
 def _aim(context: Context, row: Pipeline, source: PipelineSource) -> None:
     kept = source.model_dump(mode="json", exclude_none=True)
     if source.prefix is not None:
@@ -145,8 +143,7 @@ def _aim(context: Context, row: Pipeline, source: PipelineSource) -> None:
     row.source = kept
 
 
-def _name_preset(session: Session, caller: Caller, row: Pipeline, preset: str) -> None:
-    chosen = resolve_recipe(session, caller, None, preset)
+def _name_preset(row: Pipeline, preset: str, chosen: ResolvedRecipe) -> None:
     row.preset, row.preset_version, row.recipe = preset, chosen.version, chosen.recipe.canonical()
 
 
@@ -155,9 +152,8 @@ def _send_to(context: Context, row: Pipeline, webhook_url: str | None) -> None:
     row.webhook_url = webhook_url
 
 
-def _place(context: Context, session: Session, caller: Caller, row: Pipeline) -> None:
+def _place(context: Context, row: Pipeline, chosen: ResolvedRecipe) -> None:
     """Outputs may not come back as sources."""
-    chosen = resolve_recipe(session, caller, None, row.preset)
     row.destination = destination_address(context, row.destination, chosen)
     if row.destination is not None and "prefix" in row.source:
         prefix, destination = Place.parse(row.source["prefix"]), Place.parse(row.destination)

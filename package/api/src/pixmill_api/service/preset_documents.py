@@ -4,12 +4,12 @@ from typing import Any
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.builtin_presets import BUILTIN, BUILTIN_VERSION
-from pixmill_api.domain.moments import utc
 from pixmill_api.domain.presets import Reference, cursor_after
 from pixmill_api.errors import NotFound
 from pixmill_api.repositories import presets
 from pixmill_api.repositories.presets import Version
 from pixmill_api.service.presets import builtin_version, etag_of, find_version
+from pixmill_shared.domain.moments import utc
 
 
 def find_preset(context: Context, caller: Caller, name: str, version: int | None) -> tuple[dict[str, Any], str]:

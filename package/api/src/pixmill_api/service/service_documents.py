@@ -3,8 +3,8 @@
 from typing import Any
 
 from pixmill_api.auth import Context
-from pixmill_api.domain.moments import utc
 from pixmill_shared.database.models import ServiceHealth
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.repositories import service_health
 
 

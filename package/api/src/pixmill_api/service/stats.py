@@ -9,10 +9,10 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.moments import utc
 from pixmill_api.repositories import stats
 from pixmill_api.repositories.stats import MOST_JOBS, MOST_QUEUED
 from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.domain.moments import utc
 
 STATS_AGE: Final = 5.0
 """Seconds that figures are good for."""

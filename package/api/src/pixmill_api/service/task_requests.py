@@ -7,12 +7,11 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
-from pixmill_api.domain.ids import cursor_of
 from pixmill_api.domain.media_types import ZIP
 from pixmill_api.errors import InvalidRequest, NotFound
 from pixmill_api.reading import read_body
-from pixmill_api.service.delivery_documents import utc
 from pixmill_api.service.job_documents import url_expiry
+from pixmill_api.service.pages import page_of
 from pixmill_api.service.task_results import kept_result
 from pixmill_api.task_schemas import TaskCall, TaskState
 from pixmill_shared.contract.queues import Priority
@@ -20,6 +19,7 @@ from pixmill_shared.contract.requests import Requestable, requestable
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import TaskRecord, TaskRequest
 from pixmill_shared.domain.json_reader import JsonError
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.repositories import audit, task_records, task_requests
 
 _STATES: Final = {
@@ -125,7 +125,7 @@ def list_tasks(context: Context, *, limit: int, before: uuid.UUID | None, state:
         data = [
             _of_record(context, row) if isinstance(row, TaskRecord) else task_document(context, row) for row in shown
         ]
-    return {"data": data, "next_cursor": cursor_of(shown[-1].id) if more else None, "has_more": more}
+    return page_of(data, shown, more=more)
 
 
 def task_document(context: Context, row: TaskRequest) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pixmill_shared.database.models import ApiKey
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.service.keys import TOKEN_START
 
 _COLUMNS = ("id", "prefix", "project", "name", "scopes", "limits", "created", "ends")
@@ -21,10 +22,10 @@ def document(key: ApiKey) -> dict[str, Any]:
         "presets_only": key.presets_only,
         "rate_limit": key.rate_limit,
         "max_unfinished": key.max_unfinished,
-        "created_at": _utc(key.created_at),
-        "expires_at": _utc(key.expires_at),
-        "revoked_at": _utc(key.revoked_at),
-        "former_secret_expires_at": _utc(key.former_secret_expires_at),
+        "created_at": utc(key.created_at),
+        "expires_at": utc(key.expires_at),
+        "revoked_at": utc(key.revoked_at),
+        "former_secret_expires_at": utc(key.former_secret_expires_at),
     }
 
 
@@ -52,7 +53,3 @@ def _cells(key: ApiKey) -> tuple[str, ...]:
 
 def _day(moment: datetime.datetime | None) -> str:
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d") if moment else "-"
-
-
-def _utc(moment: datetime.datetime | None) -> str | None:
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

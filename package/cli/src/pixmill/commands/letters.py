@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pixmill_shared.database.models import DeadLetter
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.service.replay import kind_of
 
 _COLUMNS = ("id", "gave up", "project", "task", "tries", "replayed", "why")
@@ -22,8 +23,8 @@ def document(letter: DeadLetter) -> dict[str, Any]:
         "error": letter.error,
         "attempts": letter.attempts,
         "traceback": letter.traceback,
-        "created_at": _utc(letter.created_at),
-        "replayed_at": _utc(letter.replayed_at),
+        "created_at": utc(letter.created_at),
+        "replayed_at": utc(letter.replayed_at),
         "replayed_by": letter.replayed_by,
         "replayed_as": str(letter.replayed_as) if letter.replayed_as else None,
     }
@@ -62,7 +63,3 @@ def _cells(letter: DeadLetter) -> tuple[str, ...]:
 def _printable(text: str) -> str:
     """Anyone can put a message on a queue: what it says must not drive the terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def _utc(moment: datetime.datetime | None) -> str | None:
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

@@ -12,12 +12,13 @@ from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.database.models import Pipeline
 from pixmill_shared.domain.backoff import doubling
 from pixmill_shared.domain.failures import error_document
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.domain.pipelines import MOST_SHOWN, RunStatus, StopReason, is_worth_telling
 from pixmill_shared.errors import ClaimLost, TransientError, WorkError
-from pixmill_shared.repositories import alerts, pipelines
+from pixmill_shared.repositories import alerts, clock, pipelines
 from pixmill_shared.repositories.pipelines import ClaimedPipeline
 from pixmill_shared.service.cron import next_time
-from pixmill_shared.service.pipelines import alert_subject, clear_alert
+from pixmill_shared.service.pipelines import alert_subject, forgive
 
 SOON: Final = datetime.timedelta(minutes=1)
 """Until a run that had to stop goes on."""
@@ -53,16 +54,14 @@ def record_end(session: Session, claimed: ClaimedPipeline, tally: Tally, cursor:
     if row is None:
         raise ClaimLost(f"the claim of pipeline {claimed.id} is gone")
     if not claimed.dry_run:
-        now = pipelines.now(session)
+        now = clock.now(session)
         row.run_at = next_time(row.cron, row.timezone, now)
         if tally.stopped is None:
             row.cursor = cursor
         else:
             row.run_at = min(row.run_at, now + SOON)
-        if row.told_at is not None:
-            clear_alert(session, row.id)
-        row.failures, row.failing_since, row.told_at = 0, None, None
-        row.error = None
+        if row.failures:
+            forgive(session, row)
     pipelines.end(session, row, claimed.run_id, RunStatus.COMPLETED, **tally.outcome(dry_run=claimed.dry_run))
 
 
@@ -81,7 +80,7 @@ def record_failure(
 
 
 def _count(session: Session, row: Pipeline, error: dict[str, Any], failure: WorkError, rng: random.Random) -> None:
-    now, transient = pipelines.now(session), isinstance(failure, TransientError)
+    now, transient = clock.now(session), isinstance(failure, TransientError)
     row.failures += 1
     row.failing_since = row.failing_since or now
     row.error = error
@@ -102,11 +101,7 @@ def _told(row: Pipeline) -> dict[str, Any]:
         "name": row.name,
         "status": "failed",
         "failures": row.failures,
-        "failing_since": _utc(row.failing_since),
-        "next_run_at": _utc(row.run_at),
+        "failing_since": utc(row.failing_since),
+        "next_run_at": utc(row.run_at),
         "error": row.error,
     }
-
-
-def _utc(moment: datetime.datetime | None) -> str | None:
-    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if moment else None

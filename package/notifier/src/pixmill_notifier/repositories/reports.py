@@ -4,7 +4,7 @@ import datetime
 import math
 from typing import Any, Final
 
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -81,12 +81,6 @@ def is_missed(session: Session, day: datetime.date, due_at: datetime.datetime) -
     if session.scalar(select(exists().where(Report.day == day))):
         return False
     return bool(session.scalar(select(exists().where(Job.id < least_id(due_at)))))
-
-
-def clock(session: Session) -> datetime.datetime:
-    """The database's."""
-    now: datetime.datetime = session.execute(select(func.clock_timestamp())).scalar_one()
-    return now
 
 
 def figures_of(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from standardwebhooks import Webhook
 
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.repositories.deliveries import ClaimedDelivery
 from pixmill_shared.repositories.results import EndedJob
 from pixmill_shared.service.outputs import describe_outputs
@@ -24,7 +25,7 @@ def body_of(
 ) -> bytes:
     """``{type, timestamp, data}``. Made at each try, so that its signed URLs are fresh and never kept in a row."""
     data = _data_of(delivery, job, store, expires_at)
-    timestamp = delivery.happened_at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+    timestamp = utc(delivery.happened_at)
     body = _encoded(delivery.event_type, timestamp, data)
     if len(body) > LARGEST_BODY:
         body = _encoded(delivery.event_type, timestamp, {**data, "outputs": [], "outputs_omitted": True})

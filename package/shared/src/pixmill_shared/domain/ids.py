@@ -9,6 +9,10 @@ from typing import Final
 _LAST: Final = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC).timestamp()
 
 
+SMALLEST_ID: Final = uuid.UUID(int=0)
+"""Comes before all: where lists that are walked by their ids begin."""
+
+
 def new_id() -> uuid.UUID:
     """A UUIDv7 (RFC 9562): 48 bits of milliseconds, 74 random bits. The standard library has one from 3.14 on."""
     value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)

@@ -16,11 +16,10 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.events import EventType
 from pixmill_shared.database.prepared import Prepared
-from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.ids import SMALLEST_ID, new_id
 from pixmill_shared.repositories import deleting
 from pixmill_shared.repositories.endings import CANCEL
 
-BEGINNING: Final = uuid.UUID(int=0)
 EPOCH: Final = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
@@ -35,12 +34,6 @@ class Page:
 
 Old = Callable[[Session, Any, int], Page]
 """Deletes the old ones among so many rows that follow a place; None is the beginning."""
-
-
-def now(session: Session) -> datetime.datetime:
-    """By the database's clock."""
-    moment: datetime.datetime = session.scalar(text("SELECT clock_timestamp()"))
-    return moment
 
 
 _FINISHED: Final = Prepared(
@@ -107,7 +100,7 @@ def unfinished_jobs(project: str, status: str, before: datetime.datetime) -> Old
     """
 
     def delete(session: Session, after: uuid.UUID | None, limit: int) -> Page:
-        (page,) = _UNFINISHED.run(session, project, status, after or BEGINNING, before, limit)
+        (page,) = _UNFINISHED.run(session, project, status, after or SMALLEST_ID, before, limit)
         for job_id in page["of_batches"]:
             CANCEL.run(session, job_id, project, new_id(), EventType.JOB_CANCELED, new_id())
         objects = deleting.delete_jobs(session, page["ids"]) if page["ids"] else []
@@ -134,7 +127,7 @@ def unlinked_renditions(before: datetime.datetime) -> Old:
     """Those that were made before then and that no output links."""
 
     def delete(session: Session, after: uuid.UUID | None, limit: int) -> Page:
-        (page,) = _UNLINKED.run(session, after or BEGINNING, before, limit)
+        (page,) = _UNLINKED.run(session, after or SMALLEST_ID, before, limit)
         objects = deleting.delete_unlinked_renditions(session, page["ids"]) if page["ids"] else []
         return Page(len(objects), page["last"] if page["looked_at"] == limit else None, objects)
 
@@ -181,7 +174,7 @@ def old_rows(table: str, before: datetime.datetime) -> Old:
     walk = _WALKS[table]
 
     def delete(session: Session, after: uuid.UUID | None, limit: int) -> Page:
-        (page,) = walk.run(session, after or BEGINNING, before, limit)
+        (page,) = walk.run(session, after or SMALLEST_ID, before, limit)
         return Page(page["deleted"], page["last"] if page["looked_at"] == limit else None)
 
     return delete

@@ -14,6 +14,7 @@ from pixmill_shared.contract.requests import REQUESTABLE
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import DeadLetter, Delivery, Job, TaskRequest
 from pixmill_shared.domain.ids import new_id
+from pixmill_shared.repositories import clock
 
 OF_JOBS: Final = (TaskName.FETCH_SOURCE, TaskName.RENDER_JOB)
 OF_DELIVERIES: Final = (TaskName.DELIVER_WEBHOOK,)
@@ -144,7 +145,7 @@ def count_replayable(session: Session, which: Letters, most: int) -> int:
 
 def so_far(session: Session, which: Letters) -> Letters:
     """The same without what comes into being from now on, by the database's clock."""
-    return replace(which, until=which.until or session.scalar(select(func.clock_timestamp())))
+    return replace(which, until=which.until or clock.now(session))
 
 
 def mark_replayed(session: Session, letter: DeadLetter, *, by: str, made: uuid.UUID) -> None:

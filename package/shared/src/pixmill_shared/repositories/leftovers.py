@@ -22,13 +22,18 @@ from pixmill_shared.database.models import (
 from pixmill_shared.domain.objects import builder_of, is_source, rendition_key_of, session_of, upload_of
 
 _MARKED: Final = "$.outputs[*].operations[*].image.upload_id ? (@ == $id)"
+
+
+def _is_mark_of(recipe: Any) -> ColumnElement[bool]:
+    """The upload is the image of one of its watermarks."""
+    return func.jsonb_path_exists(recipe, cast(_MARKED, JSONPATH), func.jsonb_build_object("id", cast(Upload.id, Text)))
+
+
 _deletion = aliased(Preset)
 # An image of a watermark of a preset, of an older version too, unless the preset was deleted since.
 _NAMED_BY_PRESET: Final = exists().where(
     Preset.project == Upload.project,
-    func.jsonb_path_exists(
-        Preset.recipe, cast(_MARKED, JSONPATH), func.jsonb_build_object("id", cast(Upload.id, Text))
-    ),
+    _is_mark_of(Preset.recipe),
     ~exists().where(
         _deletion.project == Preset.project,
         _deletion.name == Preset.name,
@@ -38,9 +43,7 @@ _NAMED_BY_PRESET: Final = exists().where(
 )
 _NAMED_BY_PIPELINE: Final = exists().where(
     Pipeline.project == Upload.project,
-    func.jsonb_path_exists(
-        Pipeline.recipe, cast(_MARKED, JSONPATH), func.jsonb_build_object("id", cast(Upload.id, Text))
-    ),
+    _is_mark_of(Pipeline.recipe),
 )
 _UNUSED: Final = (
     ~exists().where(Job.source_key == Upload.key)

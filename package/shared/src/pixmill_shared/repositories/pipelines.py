@@ -5,7 +5,6 @@ Each write after a claim carries ``id`` and ``fence`` in its WHERE: a worker tha
 and its job are inserted by one statement, and whether the item is new decides for both.
 """
 
-import datetime
 import json
 import uuid
 from collections.abc import Collection, Sequence
@@ -266,12 +265,6 @@ def tell_failed(session: Session, pipeline_id: uuid.UUID, data: dict[str, Any]) 
     """``pipeline.failed`` to everyone who is told; how many."""
     rows = _TELL.run(session, pipeline_id, new_id(), new_id(), data)
     return int(rows[0]["told"]) if rows else 0
-
-
-def now(session: Session) -> datetime.datetime:
-    """By the database's clock."""
-    found: datetime.datetime = session.execute(select(func.clock_timestamp())).scalar_one()
-    return found
 
 
 def _forget_old(session: Session, pipeline_id: uuid.UUID) -> None:

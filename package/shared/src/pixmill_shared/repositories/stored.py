@@ -8,8 +8,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.prepared import Prepared
-
-BEGINNING: Final = uuid.UUID(int=0)
+from pixmill_shared.domain.ids import SMALLEST_ID
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ _STATEMENTS: Final = {name: kind.statements() for name, kind in KINDS.items()}
 
 def page(session: Session, kind: str, after: uuid.UUID | None, limit: int) -> Named:
     """The rows of a kind that follow a place; None is the beginning."""
-    rows = _STATEMENTS[kind][0].run(session, after or BEGINNING, limit)
+    rows = _STATEMENTS[kind][0].run(session, after or SMALLEST_ID, limit)
     named = {row["id"]: row["key"] for row in rows if row["key"] is not None}
     return Named(named, len(rows), uuid.UUID(rows[-1]["id"]) if len(rows) == limit else None)
 

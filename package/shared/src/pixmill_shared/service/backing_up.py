@@ -19,7 +19,7 @@ from pixmill_shared.domain.backups import Manifest, NoManifest, dump_name, manif
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories import aging, backups
+from pixmill_shared.repositories import backups, clock
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.settings.backup import BackupSettings
 from pixmill_shared.storage import ObjectNotFound, ObjectStore
@@ -87,7 +87,7 @@ def clear_away(database: Database, store: ObjectStore) -> None:
 def _started(database: Database) -> tuple[Backup, int]:
     with database.session_scope() as session:
         backup_id = new_id()
-        return backups.start(session, backup_id, dump_name(aging.now(session), backup_id)), server_major(session)
+        return backups.start(session, backup_id, dump_name(clock.now(session), backup_id)), server_major(session)
 
 
 def _written(database: Database, store: ObjectStore, row: Backup, major: int, settings: BackupSettings) -> Manifest:
@@ -106,7 +106,7 @@ def _written(database: Database, store: ObjectStore, row: Backup, major: int, se
             postgres=major,
             revision=str(session.scalar(text("SELECT version_num FROM alembic_version"))),
             started_at=row.started_at,
-            finished_at=aging.now(session),
+            finished_at=clock.now(session),
         )
     store.put(manifest_name(manifest.key), manifest.document(), "application/json")
     failpoint("backup.written", row.id)

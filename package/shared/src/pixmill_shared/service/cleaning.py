@@ -17,7 +17,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.jobs import TERMINAL, JobStatus
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories import aging, beat_runs, idempotency
+from pixmill_shared.repositories import aging, beat_runs, clock, idempotency
 from pixmill_shared.repositories.aging import Old
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.sweeping import sweep_objects, sweep_uploads
@@ -87,7 +87,7 @@ def clean_up(clients: Runtime) -> dict[str, Any]:
     """
     kept, cleaner = RetentionSettings.load(), Cleaner(clients.database, clients.store)
     with clients.database.session_scope() as session:
-        now = aging.now(session)
+        now = clock.now(session)
     cleaner.delete_all("idempotency_records", idempotency.delete_expired)
     cleaner.delete_all("beat_runs", beat_runs.older_than(timedelta(days=kept.ticks)))
     for table, old in _plain(kept, now):

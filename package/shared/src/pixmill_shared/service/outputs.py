@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from pixmill_shared.database.models import Output, Rendition
+from pixmill_shared.domain.moments import utc
 from pixmill_shared.storage import ObjectStore
 
 
@@ -29,7 +30,7 @@ def _describe(
     return {
         "name": output.name,
         "url": store.signed_url(rendition.storage_key, expires_at, rendition.media_type, name),
-        "expires_at": expires_at.isoformat().replace("+00:00", "Z"),
+        "expires_at": utc(expires_at),
         "width": rendition.width,
         "height": rendition.height,
         "format": rendition.format,

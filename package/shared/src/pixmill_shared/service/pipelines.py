@@ -9,7 +9,7 @@ from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.contract.requests import CHECK_PIPELINES
 from pixmill_shared.database.models import Pipeline, PipelineRun
-from pixmill_shared.repositories import alerts, pipelines, task_requests
+from pixmill_shared.repositories import alerts, clock, pipelines, task_requests
 from pixmill_shared.service.cron import next_time
 
 
@@ -28,8 +28,8 @@ def resume(session: Session, row: Pipeline) -> bool:
     if row.paused_at is None:
         return False
     row.paused_at = None
-    row.run_at = next_time(row.cron, row.timezone, pipelines.now(session))
-    row.failures, row.failing_since, row.told_at, row.error = 0, None, None, None
+    row.run_at = next_time(row.cron, row.timezone, clock.now(session))
+    forgive(session, row)
     return True
 
 
@@ -46,6 +46,12 @@ def request_run(
         request_id=request_id,
     )
     return run
+
+
+def forgive(session: Session, row: Pipeline) -> None:
+    """Its failures are over, and whoever was told of them is told so."""
+    row.failures, row.failing_since, row.told_at, row.error = 0, None, None, None
+    clear_alert(session, row.id)
 
 
 def clear_alert(session: Session, pipeline_id: uuid.UUID) -> None:

@@ -5,14 +5,13 @@ Each sweep goes page by page, may end at any point, and may run beside itself; w
 
 import datetime
 import random
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Final
 
 from pixmill_shared.database.engine import Database
-from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.ids import SMALLEST_ID, new_id
 from pixmill_shared.domain.objects import (
     PREFIXES,
     builder_of,
@@ -90,7 +89,7 @@ def sweep_uploads(
 
     Rows first: an object whose row is gone, and that a crash in between leaves, is for ``sweep_objects``.
     """
-    swept, last = Swept(), uuid.UUID(int=0)
+    swept, last = Swept(), SMALLEST_ID
     while True:
         with database.session_scope() as session:
             ids = leftovers.aged_uploads(session, older_than, last, PAGE)
