@@ -62,17 +62,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def postgres_url(servers: Servers) -> str:
-    """A migrated database of the module's own, in SQLAlchemy's form, as the role that owns it."""
+    """A migrated database of the module's own, in SQLAlchemy's form, as the role that owns it.
+
+    With an empty broker: what the module before left there would run here.
+    """
+    servers.empty_broker()
     return servers.new_database()
 
 
 @pytest.fixture
 def redis_url(servers: Servers) -> str:
     """The session's Redis, emptied."""
-    import redis
-
-    with redis.Redis.from_url(servers.redis_url) as client:
-        client.flushall()
+    servers.empty_broker()
     return servers.redis_url
 
 

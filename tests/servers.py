@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg2
+import redis
 
 from pixmill.local.stack import LocalStack
 from pixmill_shared.database.migrate import migrate
@@ -33,6 +34,10 @@ class Servers:
     @property
     def app_url(self) -> str:
         return self.stack.environment["DATABASE_URL"]
+
+    def empty_broker(self) -> None:
+        with redis.Redis.from_url(self.redis_url) as client:
+            client.flushall()
 
     def new_database(self) -> str:
         """A migrated database of the role that owns it, and its URL: a copy of one that was migrated once."""

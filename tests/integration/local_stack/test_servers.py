@@ -1,5 +1,6 @@
 """The embedded Postgres and Redis: started, found again, killed, and who may do what in them."""
 
+import asyncio
 import io
 import os
 import signal
@@ -37,8 +38,8 @@ def running(directory: Path, environ: dict[str, str] | None = None) -> Iterator[
 
 
 @contextmanager
-def cursor(url: str) -> Iterator[Any]:
-    connection = psycopg2.connect(url)
+def cursor(url: str = "", **parameters: Any) -> Iterator[Any]:
+    connection = psycopg2.connect(url, **parameters)
     connection.autocommit = True
     try:
         yield connection.cursor()
@@ -62,6 +63,21 @@ def test_a_second_start_finds_the_data_of_the_first(place: Path) -> None:
         # These carry ports, which are others here.
         differing = {name for name in first if first[name] != stack.environment[name]}
         assert differing <= {"PIXMILL_PUBLIC_URL", "PIXMILL_SERVICES"}
+
+
+def test_looks_that_overlap_make_one_database(place: Path) -> None:
+    """A look that takes long on a busy machine is given up and another one begins, while its thread goes on."""
+
+    async def look(stack: LocalStack) -> list[bool]:
+        return await asyncio.gather(*(stack.database.ready() for _ in range(4)))
+
+    with running(place / "data") as stack:
+        with cursor(**stack.database.connection_parameters("postgres")) as sql:
+            sql.execute("DROP DATABASE pixmill WITH (FORCE)")
+        assert asyncio.run(look(stack)) == [True] * 4
+        with cursor(stack.environment["DATABASE_URL"]) as sql:
+            sql.execute("SELECT current_database()")
+            assert sql.fetchone() == ("pixmill",)
 
 
 def test_the_app_role_writes_rows_of_tables_made_later_and_makes_none(place: Path) -> None:

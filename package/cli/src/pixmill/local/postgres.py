@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ class PostgresServer:
         self._cluster = _cluster_in(directory)
         self._credentials = credentials
         self._user = user
+        # Who waits for it to be ready gives up a look that takes long and looks again, and the thread goes on.
+        self._making = threading.Lock()
         self.port = port
 
     @property
@@ -127,6 +130,10 @@ class PostgresServer:
         return await asyncio.to_thread(self._make_usable)
 
     def _make_usable(self) -> bool:
+        with self._making:
+            return self._made_usable()
+
+    def _made_usable(self) -> bool:
         import psycopg2  # only the process that runs the stack needs it
 
         try:
