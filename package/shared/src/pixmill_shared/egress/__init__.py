@@ -3,7 +3,7 @@
 The one home of httpx and httpcore in the services. See ``docs/decisions/guarded-egress.md``.
 """
 
-from pixmill_shared.egress.client import Download, EgressClient, PostResult
+from pixmill_shared.egress.client import CallResult, Download, EgressClient, PostResult
 from pixmill_shared.egress.errors import (
     EncodedResponse,
     ForbiddenAddress,
@@ -19,6 +19,7 @@ from pixmill_shared.egress.errors import (
 from pixmill_shared.egress.resolver import Resolver, system_resolver
 
 __all__ = [
+    "CallResult",
     "Download",
     "EgressClient",
     "EncodedResponse",

@@ -54,6 +54,15 @@ class PostResult:
     retry_after: float | None
 
 
+@dataclass(frozen=True)
+class CallResult:
+    """``status`` is any HTTP status; ``body`` all that came with it; ``retry_after`` is in seconds."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+
+
 class EgressClient:
     """Guarded by ``settings``; holds no connection and no state, so any number of threads may use it."""
 
@@ -113,6 +122,23 @@ class EgressClient:
             duration_ms = round((time.monotonic() - started) * 1000)
             return PostResult(response.status, excerpt_of(response, excerpt_bytes), duration_ms, _retry_after(response))
 
+    def call(self, url: str, body: bytes, headers: Mapping[str, str], *, max_bytes: int, deadline: float) -> CallResult:
+        """POST ``body`` to an API and read its whole answer; every status is a result, redirects too, which are not
+        followed.
+
+        ``deadline`` is in seconds and covers everything up to the last byte of the answer.
+
+        Raises any error of ``egress.errors`` but those of redirects and statuses; ResponseTooLarge as soon as more
+        than ``max_bytes`` are announced or have come.
+        """
+        target = parse_url(url)
+        with self._transport.exchange(
+            "POST", target, Deadline(deadline), {"User-Agent": _AGENT, **headers}, body
+        ) as response:
+            _check_framing(target, response, max_bytes)
+            received = b"".join(_counted(response.body, target.host, max_bytes))
+            return CallResult(response.status, received, _retry_after(response))
+
 
 def _next_hop(current: httpx.URL, location: str) -> httpx.URL:
     """Downgrades are refused: the sender asked for a picture that nobody on the way can swap or read."""
@@ -134,16 +160,22 @@ def _accepted(url: httpx.URL, response: Response, max_bytes: int) -> Download:
         raise SourceUnreachable(f"The proxy wants a login before it connects to {url.host}.")
     if not 200 <= response.status < 300:
         raise SourceNotFound(url.host, response.status)
+    announced = _check_framing(url, response, max_bytes)
+    chunks = _counted(response.body, url.host, max_bytes)
+    headers = response.headers
+    kept = headers.get("etag"), headers.get("last-modified")
+    return Download(str(url), headers.get("content-type"), announced, chunks, *kept)
+
+
+def _check_framing(url: httpx.URL, response: Response, max_bytes: int) -> int | None:
+    """How many bytes are announced, if anybody did; an error if they are too many, or compressed."""
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise EncodedResponse(url.host)
     length = response.headers.get("content-length")
     announced = int(length) if length is not None else None
     if announced is not None and announced > max_bytes:
         raise ResponseTooLarge(url.host, max_bytes)
-    chunks = _counted(response.body, url.host, max_bytes)
-    headers = response.headers
-    kept = headers.get("etag"), headers.get("last-modified")
-    return Download(str(url), headers.get("content-type"), announced, chunks, *kept)
+    return announced
 
 
 def _counted(chunks: Iterator[bytes], host: str, max_bytes: int) -> Iterator[bytes]:
