@@ -16,7 +16,7 @@ from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, Uplo
 from pixmill_api.settings.cors import CorsSettings
 from pixmill_api.settings.inline import InlineSettings
 from pixmill_api.settings.streams import StreamSettings
-from pixmill_imaging.settings import ImagingSettings, IngestSettings
+from pixmill_imaging.settings import GenerationSettings, ImagingSettings, IngestSettings
 from pixmill_notifier.settings import AlertSettings, ChannelSettings, DeliverySettings
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.settings.admission import AdmissionSettings
@@ -78,7 +78,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         StorageSettings,
         SourceSettings,
         EgressSettings,
-        *(AdmissionSettings, IngestSettings),
+        *(AdmissionSettings, IngestSettings, ImagingSettings, GenerationSettings),
         "PIXMILL_IMAGING_IO_CONCURRENCY",
     ),
     "notifier": (
@@ -151,13 +151,17 @@ def test_blocks_of_variables_are_the_settings_classes() -> None:
 def test_secrets_reach_only_those_that_need_them() -> None:
     holders = {
         secret: {name for name, service in SERVICES.items() if secret in service.get("environment", {})}
-        for secret in ("FLOWER_PASSWORD", "PIXMILL_WEBHOOK_SECRET", "PIXMILL_MIGRATE_DATABASE_URL", "PIXMILL_SMTP_URL")
+        for secret in (
+            *("FLOWER_PASSWORD", "PIXMILL_WEBHOOK_SECRET", "PIXMILL_MIGRATE_DATABASE_URL", "PIXMILL_SMTP_URL"),
+            "GEMINI_API_KEY",
+        )
     }
     assert holders == {
         "FLOWER_PASSWORD": {"flower"},
         "PIXMILL_WEBHOOK_SECRET": {"notifier"},
         "PIXMILL_MIGRATE_DATABASE_URL": {"migrate"},
         "PIXMILL_SMTP_URL": {"notifier"},
+        "GEMINI_API_KEY": {"imaging-io"},
     }
 
 

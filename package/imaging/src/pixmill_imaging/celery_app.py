@@ -1,7 +1,7 @@
 """The one app, for ``celery -A pixmill_imaging.celery_app worker``."""
 
 from pixmill_imaging.service import fetch, finish
-from pixmill_imaging.settings import ImagingSettings, IngestSettings
+from pixmill_imaging.settings import GenerationSettings, ImagingSettings, IngestSettings
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.queues import WORKER_QUEUES
 from pixmill_shared.plumbing.memory import bound_memory
@@ -31,4 +31,4 @@ def _check_storage() -> None:
 
 
 check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load, RedisSettings.load)
-check_at_start(ScalingSettings.load, IngestSettings.load, AdmissionSettings.load)
+check_at_start(ScalingSettings.load, IngestSettings.load, AdmissionSettings.load, GenerationSettings.load)

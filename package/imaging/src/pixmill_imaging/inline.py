@@ -3,7 +3,7 @@
 Importing it loads no library that decodes: that happens in the children.
 """
 
-from pixmill_imaging.settings import ImagingSettings, IngestSettings
+from pixmill_imaging.settings import GenerationSettings, ImagingSettings, IngestSettings
 from pixmill_imaging.tasks.fetch import fetch_source
 from pixmill_imaging.tasks.ingest import check_pipelines
 from pixmill_imaging.tasks.render import render_job
@@ -28,7 +28,10 @@ def _memory() -> MemoryBounds:
 SERVICE = InlineService(
     threads=(fetch_source, check_pipelines),
     children=(render_job,),
-    checks=(EgressSettings.load, ImagingSettings.load, IngestSettings.load, AdmissionSettings.load),
+    checks=(
+        *(EgressSettings.load, ImagingSettings.load, IngestSettings.load, AdmissionSettings.load),
+        GenerationSettings.load,
+    ),
     preload=_preload,
     memory=_memory,
 )

@@ -1,4 +1,4 @@
-"""What the imaging service reads from its environment."""
+"""What decodes and draws, and within what limits."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -75,21 +75,3 @@ class ImagingSettings(Settings):
         """Those that are there."""
         paths = (Path(name.strip()) for name in self.font_dirs.split(",") if name.strip())
         return tuple(path for path in paths if path.is_dir())
-
-
-class IngestSettings(Settings):
-    """What looks at the sources of pipelines."""
-
-    max_bytes: int = Field(
-        default=5_000_000,
-        ge=1_000,
-        le=100_000_000,
-        validation_alias="PIXMILL_PIPELINE_MAX_BYTES",
-        description="bytes that the feed or list of a pipeline may have",
-    )
-    max_items: int = Field(
-        default=10_000,
-        ge=1,
-        validation_alias="PIXMILL_PIPELINE_MAX_ITEMS",
-        description="jobs that one run of a pipeline makes at most; the next run goes on",
-    )
