@@ -53,6 +53,12 @@ def lines_of(mark: TextMark, fonts: FontBook) -> list[list[Run]]:
     return [_runs(line, faces) for line in mark.text.split("\n")]
 
 
+def extent(text: str, size: float, fonts: FontBook) -> tuple[float, float]:
+    """Width and height of one line, in pixels; ``text`` is not empty."""
+    texts = lines_of(TextMark(text), fonts)
+    return _width(texts[0], size), sum(_metrics(texts, size))
+
+
 def fonts_identity(marks: Iterable[TextMark], fonts: FontBook) -> str:
     """sha256 in hex of all that decides how texts are drawn, beside the texts: two machines may have other fonts."""
     faces = {run.face.digest for mark in marks for line in lines_of(mark, fonts) for run in line}
