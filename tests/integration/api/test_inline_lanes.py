@@ -54,7 +54,7 @@ def submit(database: Database, queue: QueueName, count: int) -> None:
 
 
 def test_high_goes_first_and_low_is_not_starved(database: Database) -> None:
-    outlet = LocalOutlet([Lane("render", tuple(RENDER_QUEUES.values()), 1, Idle, Silent())], 32, None)
+    outlet = LocalOutlet([Lane("render", tuple(RENDER_QUEUES.values()), 1, Idle, Silent())], WorkSettings(), None)
     submit(database, QueueName.IMAGING_LOW, 2)
     submit(database, QueueName.IMAGING_HIGH, 12)
     taken: list[str] = []
@@ -67,7 +67,7 @@ def test_high_goes_first_and_low_is_not_starved(database: Database) -> None:
 
 
 def test_queue_without_a_lane_is_left_alone(database: Database) -> None:
-    outlet = LocalOutlet([Lane("fetch", (QueueName.FETCH,), 4, Idle, Silent())], 32, None)
+    outlet = LocalOutlet([Lane("fetch", (QueueName.FETCH,), 4, Idle, Silent())], WorkSettings(), None)
     submit(database, QueueName.IMAGING, 2)
     with database.session_scope() as session:
         assert [outlet.take(session, kind) for kind in KINDS] == [[] for _ in KINDS]

@@ -65,7 +65,7 @@ def published(crew: Crew, message: Message) -> None:
     """By nobody's row."""
     app = Celery(broker=crew.fleet.environment["REDIS_URL"], set_as_current=False)
     app.conf.task_queues = declared_queues()
-    outlet = BrokerOutlet(app, 32)
+    outlet = BrokerOutlet(app, WorkSettings())
     outlet.publish([message])
     outlet.disconnect()
 

@@ -5,6 +5,7 @@ Importing it loads no library that decodes: that happens in the children.
 
 from pixmill_imaging.settings import GenerationSettings, ImagingSettings, IngestSettings
 from pixmill_imaging.tasks.fetch import fetch_source
+from pixmill_imaging.tasks.generate import generate_chunk
 from pixmill_imaging.tasks.ingest import check_pipelines
 from pixmill_imaging.tasks.render import render_job
 from pixmill_shared.plumbing.inline import InlineService, MemoryBounds
@@ -26,7 +27,7 @@ def _memory() -> MemoryBounds:
 
 
 SERVICE = InlineService(
-    threads=(fetch_source, check_pipelines),
+    threads=(fetch_source, generate_chunk, check_pipelines),
     children=(render_job,),
     checks=(
         *(EgressSettings.load, ImagingSettings.load, IngestSettings.load, AdmissionSettings.load),

@@ -56,7 +56,7 @@ class Crew:
         if settings.always:
             self._lanes.append(Lane("tasks", _TASKS, REQUESTS, thread, self._ledger))
         largest = None if settings.always else settings.max_bytes
-        self.dispatcher = Dispatcher(self.runtime, LocalOutlet(self._lanes, self.runtime.work.window, largest))
+        self.dispatcher = Dispatcher(self.runtime, LocalOutlet(self._lanes, self.runtime.work, largest))
 
     def close(self, until: float) -> None:
         """When nothing runs any more; what runs at ``until``, of the monotonic clock, is handed back and ended."""

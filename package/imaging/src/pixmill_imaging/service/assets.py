@@ -19,7 +19,7 @@ from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.recipe import ImageMark, Output, TextMark, Watermark
 from pixmill_shared.errors import PermanentError
-from pixmill_shared.repositories import jobs, uploads
+from pixmill_shared.repositories import uploads
 from pixmill_shared.storage import ObjectNotFound, ObjectStore
 
 Reader = Callable[[ImageMark], bytes]
@@ -81,12 +81,12 @@ def _told_of_the_watermark() -> Iterator[None]:
         raise PermanentError(error.code, f"The image of the watermark cannot be used. {said}") from error
 
 
-def uploads_of(job: jobs.ClaimedJob, database: Database, store: ObjectStore) -> Reader:
-    """Reads the uploads of the job's project."""
+def uploads_of(project: str, database: Database, store: ObjectStore) -> Reader:
+    """Reads the uploads of a project."""
 
     def read(image: ImageMark) -> bytes:
         with database.session_scope() as session:
-            upload = uploads.find(session, job.project, uuid.UUID(image.upload_id))
+            upload = uploads.find(session, project, uuid.UUID(image.upload_id))
         if upload is None:
             raise PermanentError(ErrorCode.SOURCE_NOT_FOUND, _GONE)
         try:

@@ -45,7 +45,7 @@ def render_and_finish(
     """
     progress = RenderProgress(report, begun(job.source))
     progress.begin()
-    work = _Work(job, database, store, engine, Copies(job, store, destinations), check, progress)
+    work = _Work(job, database, store, engine, Copies(job.id, job.destination, store, destinations), check, progress)
     plan = plan_outputs(work.recipe, work.source_sha256, engine)
     held = hold(job, database, store, {planned.key for planned in plan})
     if held is None:
@@ -94,7 +94,7 @@ class _Work:
             return facts, {}
         rendering = self._opened()
         failpoint("body.opened", self.job.id)
-        return _found(rendering), self._made(rendering, missing, held)
+        return found_in(rendering), self._made(rendering, missing, held)
 
     def output(self, planned: Planned, held: Held, made: dict[str, Row]) -> Row:
         """The row that links a rendition, new or known, once the output is at the job's destination too."""
@@ -116,7 +116,10 @@ class _Work:
 
     def _opened(self) -> Rendering:
         assets = Assets(
-            uploads_of(self.job, self.database, self.store), self.engine.loader, self.engine.limits, self.engine.fonts
+            uploads_of(self.job.project, self.database, self.store),
+            self.engine.loader,
+            self.engine.limits,
+            self.engine.fonts,
         )
         rendering = render(self.source, self.recipe, self.engine.loader, self.engine.limits, assets, self.step)
         if rendering.source.sha256 != self.source_sha256:
@@ -146,7 +149,7 @@ class _Work:
                 "storage_key": key,
                 "replaces": held.gone.get(planned.key),
                 "engine": self.engine.name,
-                **_described(planned, rendered),
+                **described(planned, rendered),
             }
             for output in (other.output for other in missing if other.key == planned.key):
                 self.copies.put(output, rows[planned.key], rendered.data)
@@ -177,7 +180,8 @@ def _remove(store: ObjectStore, keys: Iterable[str]) -> None:
         store.delete(key)
 
 
-def _described(planned: Planned, rendered: Rendered) -> Row:
+def described(planned: Planned, rendered: Rendered) -> Row:
+    """What a rendition's row says of its picture."""
     return {
         "key": planned.key,
         "recipe_hash": planned.hash,
@@ -193,7 +197,7 @@ def _described(planned: Planned, rendered: Rendered) -> Row:
     }
 
 
-def _found(rendering: Rendering) -> dict[str, Any]:
+def found_in(rendering: Rendering) -> dict[str, Any]:
     """What the job shows of its source, beside where it came from."""
     source = rendering.source
     return {

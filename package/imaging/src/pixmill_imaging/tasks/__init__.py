@@ -3,6 +3,6 @@
 Every process of an installation imports it, beat too, only to know the names: what works is imported by the task.
 """
 
-from pixmill_imaging.tasks import fetch, ingest, render
+from pixmill_imaging.tasks import fetch, generate, ingest, render
 
-__all__ = ["fetch", "ingest", "render"]
+__all__ = ["fetch", "generate", "ingest", "render"]

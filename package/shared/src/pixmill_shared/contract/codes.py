@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     INTERNAL_ERROR = "internal_error"
     PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
     BUDGET_EXCEEDED = "budget_exceeded"
 
 
@@ -57,5 +58,6 @@ EXPLANATIONS: Final[dict[ErrorCode, Explanation]] = {
     ErrorCode.ATTEMPTS_EXHAUSTED: Explanation("The process that worked on it died each time", retryable=True),
     ErrorCode.INTERNAL_ERROR: Explanation("An unexpected error in pixmill itself", transient=True, retryable=True),
     ErrorCode.PROVIDER_REFUSED: Explanation("The image provider refused the request"),
+    ErrorCode.PROVIDER_UNAVAILABLE: Explanation("The image provider is not available", transient=True, retryable=True),
     ErrorCode.BUDGET_EXCEEDED: Explanation("The generation budget is used up", retryable=True),
 }

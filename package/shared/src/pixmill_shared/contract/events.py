@@ -5,6 +5,9 @@ from typing import Final
 
 
 class EventType(StrEnum):
+    #: A picture of a job that generates is there, and a part of it is done: for those who watch, never a webhook.
+    JOB_OUTPUT = "job.output"
+    JOB_PROGRESS = "job.progress"
     JOB_COMPLETED = "job.completed"
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"

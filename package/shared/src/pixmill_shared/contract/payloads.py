@@ -9,6 +9,12 @@ class JobPayload(TypedDict):
     job_id: str
 
 
+class ChunkPayload(TypedDict):
+    """Of ``generate_chunk``: a UUID in its canonical text form."""
+
+    chunk_id: str
+
+
 class DeliveryPayload(TypedDict):
     """Of ``deliver_webhook``: a UUID in its canonical text form."""
 

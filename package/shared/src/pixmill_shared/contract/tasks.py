@@ -8,6 +8,7 @@ from pixmill_shared.contract.queues import QueueName
 
 class TaskName(StrEnum):
     FETCH_SOURCE = "pixmill_imaging.tasks.fetch.fetch_source"
+    GENERATE_CHUNK = "pixmill_imaging.tasks.generate.generate_chunk"
     CHECK_PIPELINES = "pixmill_imaging.tasks.ingest.check_pipelines"
     RENDER_JOB = "pixmill_imaging.tasks.render.render_job"
     PROCESS_PENDING = "pixmill_imaging.tasks.render.process_pending"

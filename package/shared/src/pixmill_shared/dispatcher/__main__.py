@@ -27,7 +27,7 @@ def main() -> None:
     # A wrong value is reported now, not at the first message.
     database, work, _ = runtime.database, runtime.work, BrokerSettings.load()
     pulse, wakeups = Pulse(), Wakeups(database.url)
-    dispatcher = Dispatcher(runtime, BrokerOutlet(app, work.window))
+    dispatcher = Dispatcher(runtime, BrokerOutlet(app, work))
     loop = Loop(dispatcher, wakeups, pulse, work.poll, told=metrics.BROKER_UP.set)
 
     def _stop(_signal: int, _frame: FrameType | None) -> Any:

@@ -39,6 +39,9 @@ class Dispatcher:
         for kind in self._kinds:
             with self._runtime.database.session_scope() as session:
                 self._recover(session, kind)
+            if kind.tidy is not None:
+                with self._runtime.database.session_scope() as session:
+                    kind.tidy(session, self._settings)
 
     def trim(self) -> None:
         """Forget how far the dispatcher was long ago."""

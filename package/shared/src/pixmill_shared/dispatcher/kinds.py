@@ -7,15 +7,23 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload
+from pixmill_shared.contract.payloads import ChunkPayload, DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.contract.requests import REQUEST_PRIORITIES, REQUESTABLE
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.backoff import MESSAGE_SCHEDULE, WEBHOOK_SCHEDULE
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import alert_messages, deliveries, jobs, task_requests
+from pixmill_shared.repositories import alert_messages, chunks, deliveries, jobs, task_requests
 from pixmill_shared.repositories.work import Due, WorkTable
-from pixmill_shared.service.exhaustion import give_up_delivery, give_up_job, give_up_message, give_up_task
+from pixmill_shared.service.exhaustion import (
+    fail_overdue,
+    give_up_chunk,
+    give_up_delivery,
+    give_up_job,
+    give_up_message,
+    give_up_task,
+)
+from pixmill_shared.settings.work import WorkSettings
 
 
 @dataclass(frozen=True)
@@ -30,10 +38,18 @@ class Kind:
     give_up: Callable[[Session, uuid.UUID, int], None]
     max_attempts: int | None = None
     requested: bool = False
+    #: How many rows of a queue may be worked on at once; by default the window is what bounds those that wait.
+    most: Callable[[WorkSettings], int | None] = lambda _: None
+    #: What else the recovery does for it, in a transaction of its own.
+    tidy: Callable[[Session, WorkSettings], None] | None = None
 
 
 def _job_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
     return STAGE_TASKS[Stage(row.stage or "")], dict(JobPayload(job_id=str(row.id)))
+
+
+def _chunk_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
+    return TaskName.GENERATE_CHUNK, dict(ChunkPayload(chunk_id=str(row.id)))
 
 
 def _delivery_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
@@ -51,6 +67,14 @@ def _requested_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
 
 KINDS: Final = (
     Kind(jobs.WORK, (QueueName.FETCH, *RENDER_QUEUES.values()), _job_message, give_up_job),
+    Kind(
+        chunks.WORK,
+        (QueueName.GENERATE,),
+        _chunk_message,
+        give_up_chunk,
+        most=lambda settings: settings.image_workers,
+        tidy=fail_overdue,
+    ),
     Kind(
         deliveries.WORK,
         (QueueName.NOTIFIER, QueueName.NOTIFIER_RETRY),

@@ -19,7 +19,7 @@ def pass_once(clients: Runtime, app: Any, *tables: WorkTable) -> dict[str, int]:
     Raises what the database or the broker raised.
     """
     kinds = [kind for kind in KINDS if not tables or kind.work in tables]
-    outlet = BrokerOutlet(app, clients.work.window)
+    outlet = BrokerOutlet(app, clients.work)
     dispatcher = Dispatcher(clients, outlet, kinds)
     try:
         dispatcher.recover()

@@ -11,6 +11,7 @@ from pixmill_shared.contract.requests import REQUEST_HEADER
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.dispatcher.kinds import Kind
 from pixmill_shared.repositories.work import Due
+from pixmill_shared.settings.work import WorkSettings
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,21 @@ class Outlet(Protocol):
 
 
 class BrokerOutlet:
-    """Publishes through one broker connection of ``app``, kept until ``disconnect()``; ``window`` as in
-    ``PIXMILL_WINDOW``.
+    """Publishes through one broker connection of ``app``, kept until ``disconnect()``; ``settings`` say
+    how much a queue may hold.
 
     Not one of Celery's pools: a pool that lost its connections blocks whoever asks it for one.
     """
 
-    def __init__(self, app: Any, window: int) -> None:
+    def __init__(self, app: Any, settings: WorkSettings) -> None:
         self._app = app
-        self._window = window
+        self._settings = settings
         self._producer: Any = None
         transport = app.connection_for_write()
         self.errors = (KombuError, OSError, *transport.connection_errors, *transport.channel_errors)
 
     def take(self, session: Session, kind: Kind) -> list[Due]:
-        return kind.work.take_due(session, kind.queues, self._window)
+        return kind.work.take_due(session, kind.queues, self._settings.window, kind.most(self._settings))
 
     def publish(self, messages: Sequence[Message]) -> None:
         if self._producer is None:

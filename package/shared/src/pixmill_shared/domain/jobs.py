@@ -15,14 +15,24 @@ class JobStatus(StrEnum):
 
 
 class Stage(StrEnum):
-    """What the next message of a job does. ``fetch`` is for URL sources only."""
+    """What the next message of a job does. ``fetch`` is for URL sources only; ``generate`` is done by messages of the
+    job's chunks, and the job itself has none.
+    """
 
     FETCH = "fetch"
     RENDER = "render"
+    GENERATE = "generate"
 
 
 #: Which task does a stage.
 STAGE_TASKS: Final = {Stage.FETCH: TaskName.FETCH_SOURCE, Stage.RENDER: TaskName.RENDER_JOB}
+
+
+class JobKind(StrEnum):
+    """``process``: one source and a recipe; ``generate``: a list of things, a picture of each."""
+
+    PROCESS = "process"
+    GENERATE = "generate"
 
 
 class Transition(StrEnum):

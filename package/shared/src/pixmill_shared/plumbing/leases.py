@@ -12,7 +12,7 @@ from pixmill_shared.contract.requests import REQUEST_HEADER
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories.leases import DELIVERIES, JOBS, MESSAGES, REQUESTS
+from pixmill_shared.repositories.leases import CHUNKS, DELIVERIES, JOBS, MESSAGES, REQUESTS
 from pixmill_shared.runtime import runtime
 from pixmill_shared.service.leases import LeaseKeeper, Loss, Work
 from pixmill_shared.settings.database import DatabaseSettings
@@ -24,6 +24,7 @@ log = get_logger(__name__)
 _CLAIMS: Final = {
     TaskName.FETCH_SOURCE.value: (JOBS, "job_id"),
     TaskName.RENDER_JOB.value: (JOBS, "job_id"),
+    TaskName.GENERATE_CHUNK.value: (CHUNKS, "chunk_id"),
     TaskName.DELIVER_WEBHOOK.value: (DELIVERIES, "delivery_id"),
     TaskName.SEND_MESSAGE.value: (MESSAGES, "message_id"),
 }
@@ -49,8 +50,10 @@ def work_named(task: str, arguments: Mapping[str, Any]) -> Work | None:
     leases, argument = _CLAIMS.get(task, (None, ""))
     if leases is None:
         return None
+    # A chunk waits for a provider, again and again; its job has a time limit that the dispatcher knows.
+    longest = WorkSettings.load().image_job_timeout if leases is CHUNKS else 0.0
     try:
-        return Work(leases, uuid.UUID(arguments[argument]))
+        return Work(leases, uuid.UUID(arguments[argument]), longest)
     except (KeyError, ValueError, TypeError, AttributeError):
         return None  # somebody else's message; the task will say so
 

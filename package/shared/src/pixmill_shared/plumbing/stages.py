@@ -40,7 +40,10 @@ def run_stage(runtime: Runtime, job_id: str, stage: Stage, task: TaskName, body:
 
     def work() -> None:
         started = time.monotonic()
-        body(job, ClaimCheck(job, runtime.database))
+        body(
+            job,
+            ClaimCheck(f"job {job.id}", runtime.database, lambda session: jobs.is_claimed(session, job.id, job.fence)),
+        )
         log.info("stage done", stage=stage, ms=round((time.monotonic() - started) * 1000))
 
     failure = failure_of(work)

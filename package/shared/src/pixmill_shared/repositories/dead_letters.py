@@ -16,7 +16,7 @@ from pixmill_shared.database.models import DeadLetter, Delivery, Job, TaskReques
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.repositories import clock
 
-OF_JOBS: Final = (TaskName.FETCH_SOURCE, TaskName.RENDER_JOB)
+OF_JOBS: Final = (TaskName.FETCH_SOURCE, TaskName.RENDER_JOB, TaskName.GENERATE_CHUNK)
 OF_DELIVERIES: Final = (TaskName.DELIVER_WEBHOOK,)
 OF_REQUESTS: Final = tuple(each.task for each in REQUESTABLE)
 

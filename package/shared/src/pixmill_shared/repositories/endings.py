@@ -100,6 +100,36 @@ _BATCH_DATA: Final = """jsonb_build_object(
                  'canceled', whole.canceled, 'rejected', jsonb_array_length(whole.rejected)),
                'metadata', whole.metadata)"""
 
+
+def made_and_linked(rows: str, *, facts: str, sha256: str, after: str) -> str:
+    """Clauses that write the renditions in ``rows`` (jsonb) and link them as outputs of the one ``job``, once the
+    clause ``after`` has its locks: ``made``, ``rendition``, ``linked``. All arguments are SQL.
+    """
+    return f"""
+    made AS (
+      SELECT m.* FROM job, (SELECT count(*) FROM {after}) AS first, jsonb_to_recordset({rows}) AS m(
+        name text, position smallint, cached boolean, id uuid, key text, storage_key text, recipe_hash text,
+        engine text, format text, media_type text, width int, height int, bytes bigint, sha256 text, replaces text,
+        thumbhash text, dominant_color text, frames int, copied_to text)
+    ),
+    rendition AS (
+      INSERT INTO renditions (id, key, storage_key, source_sha256, recipe_hash, engine, format, media_type,
+                              width, height, bytes, sha256, thumbhash, dominant_color, frames, source_facts)
+      SELECT DISTINCT ON (key) id, key, storage_key, {sha256}, recipe_hash, engine, format, media_type,
+             width, height, bytes, sha256, thumbhash, dominant_color, frames, {facts}
+      FROM made WHERE NOT cached ORDER BY key, position
+      ON CONFLICT (key) DO UPDATE SET storage_key =
+        CASE WHEN renditions.storage_key IN (SELECT replaces FROM made) THEN excluded.storage_key
+             ELSE renditions.storage_key END
+      RETURNING id, key, storage_key
+    ),
+    linked AS (
+      INSERT INTO outputs (job_id, name, position, rendition_id, cached, storage_key)
+      SELECT job.id, made.name, made.position, coalesce(rendition.id, made.id), made.cached, made.copied_to
+      FROM job, made LEFT JOIN rendition USING (key) RETURNING name
+    )"""
+
+
 # Its outputs are events too, with the numbers just below that of the completion; see the rows of ``outputs``.
 COMPLETE: Final = Prepared(
     f"""
@@ -111,28 +141,7 @@ COMPLETE: Final = Prepared(
       RETURNING id, project, batch_id, sequence, api_key_id, webhook_url
     ),
     {RELEASED},
-    made AS (
-      SELECT m.* FROM job, (SELECT count(*) FROM released) AS first, jsonb_to_recordset($8) AS m(
-        name text, position smallint, cached boolean, id uuid, key text, storage_key text, recipe_hash text,
-        engine text, format text, media_type text, width int, height int, bytes bigint, sha256 text, replaces text,
-        thumbhash text, dominant_color text, frames int, copied_to text)
-    ),
-    rendition AS (
-      INSERT INTO renditions (id, key, storage_key, source_sha256, recipe_hash, engine, format, media_type,
-                              width, height, bytes, sha256, thumbhash, dominant_color, frames, source_facts)
-      SELECT DISTINCT ON (key) id, key, storage_key, $7, recipe_hash, engine, format, media_type,
-             width, height, bytes, sha256, thumbhash, dominant_color, frames, $6
-      FROM made WHERE NOT cached ORDER BY key, position
-      ON CONFLICT (key) DO UPDATE SET storage_key =
-        CASE WHEN renditions.storage_key IN (SELECT replaces FROM made) THEN excluded.storage_key
-             ELSE renditions.storage_key END
-      RETURNING id, key, storage_key
-    ),
-    linked AS (
-      INSERT INTO outputs (job_id, name, position, rendition_id, cached, storage_key)
-      SELECT job.id, made.name, made.position, coalesce(rendition.id, made.id), made.cached, made.copied_to
-      FROM job, made LEFT JOIN rendition USING (key) RETURNING name
-    ),
+    {made_and_linked("$8", facts="$6", sha256="$7", after="released")},
     {_events_and_deliveries("$3", "$5")},
     {_counted(JobStatus.COMPLETED, after="linked")}
     SELECT job.id, (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept,
@@ -140,6 +149,25 @@ COMPLETE: Final = Prepared(
            (SELECT count(*) FROM linked) AS outputs, {_TELL} FROM job
     """,
     *("uuid", "bigint", "uuid", "text", "uuid", "jsonb", "text", "jsonb"),
+)
+
+
+# Its parts were events already, and so were its outputs, as they came.
+COMPLETE_GENERATION: Final = Prepared(
+    f"""
+    WITH job AS (
+      UPDATE jobs
+      SET status = 'completed', stage = NULL, progress = 100, finished_at = clock_timestamp(), sequence = sequence + 1,
+          error = NULL
+      WHERE id = $1 AND fence = $2 AND status = 'processing'
+        AND (SELECT finished_items = total_items FROM generations WHERE job_id = $1)
+      RETURNING id, project, batch_id, sequence, api_key_id, webhook_url
+    ),
+    {_events_and_deliveries("$3", "$5")},
+    {_counted(JobStatus.COMPLETED, after="event")}
+    SELECT job.id, {_TELL} FROM job
+    """,
+    *("uuid", "bigint", "uuid", "text", "uuid"),
 )
 
 

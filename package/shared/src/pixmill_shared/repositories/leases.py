@@ -119,6 +119,7 @@ class Leases:
 
 
 JOBS: Final = Leases("jobs", reserves=True)
+CHUNKS: Final = Leases("generation_chunks", reserves=False)
 DELIVERIES: Final = Leases("deliveries", reserves=False)
 MESSAGES: Final = Leases("alert_messages", reserves=False)
 REQUESTS: Final = Leases("task_requests", reserves=False)

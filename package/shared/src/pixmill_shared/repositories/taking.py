@@ -11,15 +11,19 @@ _LOOK: Final = 1_000
 """Rows of a lane, from where it is, among which those are looked for that are small enough."""
 
 
-def take_within_window(table: str, stage: str) -> Prepared:
-    """Of queues $1, looking $2 rows back, at most $3 published rows a queue."""
+def take_within_window(table: str, stage: str, *, counts_claimed: bool) -> Prepared:
+    """Of queues $1, looking $2 rows back, at most $3 published rows a queue; ``counts_claimed``: or claimed ones."""
+    claimed = f"""(
+            SELECT count(*) FROM {table} w
+            WHERE w.queue = lane.queue AND w.status = 'processing' AND w.lease_until IS NOT NULL
+          )"""
     # A queue holds at most a window of published, unclaimed rows; the rest of the backlog stays here. Neither those nor
     # the next ones are looked for where thousands of rows have been before: an old snapshot keeps all their entries.
     return Prepared(
         f"""
         WITH {LANES},
         room AS (
-          SELECT lane.queue, greatest($3 - sum(held.rows), 0)::bigint AS rows
+          SELECT lane.queue, greatest($3 - sum(held.rows){f" - {claimed}" if counts_claimed else ""}, 0)::bigint AS rows
           FROM lane CROSS JOIN LATERAL (
             SELECT count(*) AS rows FROM {table} w
             WHERE w.queue = lane.queue AND w.priority = lane.priority AND {PUBLISHED}
@@ -76,6 +80,18 @@ def take_now(table: str, stage: str, size: str) -> Prepared:
         }
         """,
         *("text[]", "bigint", "bigint", "bigint"),
+    )
+
+
+def under_way(table: str) -> Prepared:
+    """How many rows of queues $1 are published or claimed."""
+    return Prepared(
+        f"""
+        SELECT (SELECT count(*) FROM {table} w WHERE w.queue = ANY($1) AND {PUBLISHED})
+             + (SELECT count(*) FROM {table} w
+                WHERE w.queue = ANY($1) AND w.status = 'processing' AND w.lease_until IS NOT NULL) AS rows
+        """,
+        "text[]",
     )
 
 

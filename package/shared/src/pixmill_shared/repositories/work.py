@@ -49,12 +49,22 @@ class Due:
 class WorkTable:
     """The statements of one table. ``stage`` is its stage, for tables that have one, ``owner`` whose turn it takes, and
     ``size`` the bytes that the work will read, NULL if nobody knows or it does not matter: all as SQL of a row ``w``.
+    ``counts_claimed``: the window is one of rows that are published or worked on, so it bounds how many are at once.
     """
 
-    def __init__(self, table: str, *, owner: str, stage: str = "NULL::text", size: str = "NULL::bigint") -> None:
+    def __init__(
+        self,
+        table: str,
+        *,
+        owner: str,
+        stage: str = "NULL::text",
+        size: str = "NULL::bigint",
+        counts_claimed: bool = False,
+    ) -> None:
         self.table = table
-        self._take = taking.take_within_window(table, stage)
+        self._take = taking.take_within_window(table, stage, counts_claimed=counts_claimed)
         self._take_now = taking.take_now(table, stage, size)
+        self._under_way = taking.under_way(table)
         self._ripen = _ripen(table, owner)
         self._lift = _lift(table, owner)
         self._forget_lost = _forget_lost(table)
@@ -104,31 +114,42 @@ class WorkTable:
             *("uuid", "bigint", "double precision"),
         )
 
-    def take_due(self, session: Session, queues: Sequence[str], window: int) -> list[Due]:
+    def take_due(self, session: Session, queues: Sequence[str], window: int, most: int | None = None) -> list[Due]:
         """Mark and return the rows that fit into each queue's window, in their order. Publish them, then commit.
 
-        Nothing of a queue that another dispatcher is publishing into.
+        Nothing of a queue that another dispatcher is publishing into. ``most``: rows that a queue may hold, where those
+        are fewer than the window, by which a pass looks back.
         """
         free = lanes.lock(session, list(queues))
         if not free:
             return []
         # A statement of its own: it sees what the last holder of the lock did.
-        rows = self._take.run(session, free, LOOK_BACK * window, window)
+        rows = self._take.run(session, free, LOOK_BACK * window, window if most is None else most)
         rows.sort(key=lambda row: (row["queue"], row["priority"], row["dispatch_number"]))
         return [Due(row["id"], row["queue"], row["stage"]) for row in rows]
 
     def take_now(
-        self, session: Session, queues: Sequence[str], places: int, window: int, largest: int | None = None
+        self,
+        session: Session,
+        queues: Sequence[str],
+        places: int,
+        window: int,
+        largest: int | None = None,
+        most: int | None = None,
     ) -> list[Due]:
         """As ``take_due``, for whoever begins to work on ``places`` rows at once: those of the first queue first.
 
         ``largest``: only rows whose work reads no more bytes than that, or nobody knows how many. The others keep their
-        place. ``window`` is the dispatcher's.
+        place. ``window`` is the dispatcher's. ``most``: rows of all these queues that may be worked on at once.
         """
         free = set(lanes.lock(session, list(queues)))
         if not free:
             return []
         mine = [queue for queue in queues if queue in free]
+        if most is not None:
+            places = min(places, most - self._under_way.run(session, mine)[0]["rows"])
+        if places <= 0:
+            return []
         rows = self._take_now.run(session, mine, LOOK_BACK * window, places, largest)
         rows.sort(key=lambda row: row["place"])
         return [Due(row["id"], row["queue"], row["stage"]) for row in rows]

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from sqlalchemy.orm import Session
+
 from pixmill_shared.database.engine import Database, DatabaseUnavailable
 from pixmill_shared.errors import ClaimLost
-from pixmill_shared.repositories import jobs
 
 #: Called between the steps of a job; raises ClaimLost if there is no point in going on.
 Check = Callable[[], None]
@@ -20,11 +21,18 @@ def unchecked() -> None:
 
 
 class ClaimCheck:
-    """Of one claim and one thread."""
+    """Of one claim and one thread. ``what`` it is of, for people; ``asks`` whether it is still there."""
 
-    def __init__(self, job: jobs.ClaimedJob, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
-        self._job = job
+    def __init__(
+        self,
+        what: str,
+        database: Database,
+        asks: Callable[[Session], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._what = what
         self._database = database
+        self._asks = asks
         self._clock = clock
         self._looked = clock()
 
@@ -35,12 +43,12 @@ class ClaimCheck:
         claimed = self._is_claimed()
         self._looked = self._clock()
         if not claimed:
-            raise ClaimLost(f"the claim of job {self._job.id} is gone")
+            raise ClaimLost(f"the claim of {self._what} is gone")
 
     def _is_claimed(self) -> bool:
         try:
             with self._database.session_scope() as session:
-                return jobs.is_claimed(session, self._job.id, self._job.fence)
+                return self._asks(session)
         except DatabaseUnavailable:
             # Perhaps it is back when there is something to write; and that needs the claim anyway.
             return True

@@ -6,12 +6,13 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.contract.payloads import DeliveryPayload, JobPayload, MessagePayload, RequestPayload
+from pixmill_shared.contract.payloads import ChunkPayload, DeliveryPayload, JobPayload, MessagePayload, RequestPayload
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.models import AlertMessage, Delivery, Job, TaskRequest
+from pixmill_shared.database.models import AlertMessage, Delivery, GenerationChunk, Job, TaskRequest
 from pixmill_shared.domain.failures import error_document
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import alert_messages, alerts, dead_letters, deliveries, jobs, task_requests
+from pixmill_shared.repositories import alert_messages, alerts, chunks, dead_letters, deliveries, jobs, task_requests
+from pixmill_shared.settings.work import WorkSettings
 
 
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
@@ -27,6 +28,37 @@ def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
     if jobs.fail(session, job_id, fence, error):
         payload = dict(JobPayload(job_id=str(job_id)))
         dead_letters.bury(session, project=project, task=task, payload=payload, error=error, attempts=attempts)
+
+
+def give_up_chunk(session: Session, chunk_id: uuid.UUID, fence: int) -> None:
+    """Its job is ``failed``, with its event and webhook, and a dead letter; pictures that are there are kept."""
+    row = session.get_one(GenerationChunk, chunk_id)
+    error = row.error or error_document(
+        ErrorCode.ATTEMPTS_EXHAUSTED, f"The process that worked on it died at each of {row.attempts} attempts."
+    )
+    if jobs.fail(session, row.job_id, 0, error):
+        payload = dict(ChunkPayload(chunk_id=str(chunk_id)))
+        dead_letters.bury(
+            session,
+            project=row.project,
+            task=TaskName.GENERATE_CHUNK,
+            payload=payload | dict(JobPayload(job_id=str(row.job_id))),
+            error=error,
+            attempts=row.attempts,
+        )
+        chunks.drop_all(session, row.job_id)
+    chunks.drop(session, chunk_id)
+
+
+def fail_overdue(session: Session, settings: WorkSettings) -> None:
+    """Jobs that generate and have taken longer than IMAGE_JOB_TIMEOUT: ``failed``; what is there is kept."""
+    error = error_document(
+        ErrorCode.TIME_LIMIT,
+        f"The pictures were not all there {settings.image_job_timeout:g} s after the first was begun.",
+    )
+    for job_id in chunks.overdue(session, settings.image_job_timeout):
+        if jobs.fail(session, job_id, 0, error):
+            chunks.drop_all(session, job_id)
 
 
 def give_up_delivery(session: Session, delivery_id: uuid.UUID, fence: int) -> None:

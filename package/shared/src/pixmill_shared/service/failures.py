@@ -8,13 +8,13 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.contract.payloads import JobPayload, RequestPayload
+from pixmill_shared.contract.payloads import ChunkPayload, JobPayload, RequestPayload
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.domain.failures import error_document, storable
 from pixmill_shared.domain.jobs import STAGE_TASKS
 from pixmill_shared.domain.retries import Again, Fail, after_failure
 from pixmill_shared.errors import OutageError, TransientError, WorkError
-from pixmill_shared.repositories import dead_letters, jobs, task_requests
+from pixmill_shared.repositories import chunks, dead_letters, jobs, task_requests
 from pixmill_shared.settings.work import WorkSettings
 
 _RNG: Final = random.SystemRandom()
@@ -39,6 +39,32 @@ def record_failure(
             payload=dict(JobPayload(job_id=str(job.id))),
             error=document,
             attempts=job.attempts,
+            traceback=_traceback_of(error),
+        )
+    return "failed"
+
+
+def record_chunk_failure(
+    session: Session, chunk: chunks.ClaimedChunk, error: WorkError, *, settings: WorkSettings
+) -> str:
+    """The same of a part of a job that generates; the job fails with it."""
+    document = error_document(error.code, error.detail)
+    verdict = _verdict(error, chunk.attempts, chunk.age, settings)
+    if isinstance(verdict, Again):
+        kept = chunks.retry(session, chunk, verdict.delay, document, counted=verdict.counted)
+        return "retried" if kept else "lost"
+    if not chunks.hold(session, chunk) or not jobs.fail(session, chunk.job_id, 0, document):
+        return "lost"
+    chunks.drop_all(session, chunk.job_id)
+    chunks.drop(session, chunk.id)
+    if verdict.buried:
+        dead_letters.bury(
+            session,
+            project=chunk.project,
+            task=TaskName.GENERATE_CHUNK,
+            payload=dict(ChunkPayload(chunk_id=str(chunk.id))) | dict(JobPayload(job_id=str(chunk.job_id))),
+            error=document,
+            attempts=chunk.attempts,
             traceback=_traceback_of(error),
         )
     return "failed"

@@ -40,6 +40,19 @@ class WorkSettings(Settings):
         validation_alias="PIXMILL_WINDOW",
         description="published, unclaimed messages that a queue may hold",
     )
+    image_workers: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        validation_alias="MAX_IMAGE_WORKERS",
+        description="chunks of jobs that generate pictures which are worked on at once, each by a thread of imaging-io",
+    )
+    image_job_timeout: float = Field(
+        default=1800,
+        gt=0,
+        validation_alias="IMAGE_JOB_TIMEOUT",
+        description="seconds after which a job that generates pictures fails; those that are there are kept",
+    )
     poll: float = Field(
         default=1.0,
         gt=0,

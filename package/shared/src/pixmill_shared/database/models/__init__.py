@@ -2,6 +2,7 @@
 
 from pixmill_shared.database.models.base import Base
 from pixmill_shared.database.models.crew import BeatRun, ScheduleWish, TaskRecord, Worker
+from pixmill_shared.database.models.generation import Generation, GenerationChunk, GenerationItem, ProviderMeter
 from pixmill_shared.database.models.operations import Alert, AlertMessage, Backup, QueueSample, Report
 from pixmill_shared.database.models.pictures import (
     JobUpload,
@@ -40,6 +41,9 @@ __all__ = [
     "DispatchMark",
     "Endpoint",
     "EndpointSecret",
+    "Generation",
+    "GenerationChunk",
+    "GenerationItem",
     "IdempotencyRecord",
     "Job",
     "JobEvent",
@@ -49,6 +53,7 @@ __all__ = [
     "PipelineItem",
     "PipelineRun",
     "Preset",
+    "ProviderMeter",
     "QueueSample",
     "Receiver",
     "Rendition",

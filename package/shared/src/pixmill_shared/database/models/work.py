@@ -114,7 +114,10 @@ class Job(WorkColumns, Base):
         # How much an API key has under way.
         under_way = text("api_key_id IS NOT NULL AND finished_at IS NULL")
         of_key = Index("ix_jobs_unfinished_of_key", "api_key_id", postgresql_where=under_way)
-        own = (waiting, repeats, source, lane, finished, batch, pipeline, of_status, written, of_key)
+        # What takes too long.
+        unfinished = text("kind = 'generate' AND finished_at IS NULL")
+        generating = Index("ix_jobs_generating", "started_at", postgresql_where=unfinished)
+        own = (waiting, repeats, source, lane, finished, batch, pipeline, of_status, written, of_key, generating)
         return (*super().__table_args__, *own)
 
 

@@ -1,0 +1,348 @@
+"""Chunks of jobs that generate pictures: claimed, fenced, tried again; their items ended one by one, and with the last
+of them the job. Prepared SQL.
+
+Whoever writes locks the row of the job first and that of the chunk second (``hold``): a job's counts are changed by
+one at a time.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from pixmill_shared.contract.events import EventType
+from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.jobs import JobKind
+from pixmill_shared.repositories import lanes
+from pixmill_shared.repositories.endings import COMPLETE_GENERATION, made_and_linked
+from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
+
+WORK: Final = WorkTable("generation_chunks", owner="w.job_id::text", counts_claimed=True)
+
+
+@dataclass(frozen=True)
+class ClaimedChunk:
+    """What a worker needs; ``attempts`` counts this claim, ``age`` is in seconds since the chunk was first claimed."""
+
+    id: uuid.UUID
+    fence: int
+    attempts: int
+    age: float
+    job_id: uuid.UUID
+    project: str
+    recipe: dict[str, Any]
+    destination: str | None
+    request_id: str | None
+    fallback: str
+    cache: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """One that is not finished. ``attempts``: calls to a provider that were begun before."""
+
+    position: int
+    category: str
+    name: str
+    prompt: str
+    file_name: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an item came out. ``provider`` None: it has no picture. ``rows``: its outputs, as those of ``jobs.complete``;
+    ``facts`` and ``sha256`` are of the picture that they were made of.
+    """
+
+    success: bool
+    provider: str | None
+    error: dict[str, Any] | None = None
+    rows: Sequence[Mapping[str, Any]] = ()
+    facts: Mapping[str, Any] | None = None
+    sha256: str = ""
+    cached: bool = False
+    duration_ms: int | None = None
+
+
+_CLAIM = Prepared(
+    """
+    WITH job AS (
+      SELECT j.* FROM jobs j JOIN generation_chunks c ON c.job_id = j.id
+      WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL AND j.status IN ('queued', 'processing')
+      FOR NO KEY UPDATE OF j
+    ),
+    begun AS (
+      UPDATE jobs SET status = 'processing', started_at = clock_timestamp(), run_at = NULL, attempts = 1
+      FROM job WHERE jobs.id = job.id AND job.status = 'queued'
+    )
+    UPDATE generation_chunks c
+    SET status = 'processing', fence = c.fence + 1, attempts = c.attempts + 1, claimed_by = $2,
+        lease_until = clock_timestamp() + make_interval(secs => $3),
+        started_at = coalesce(c.started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
+    FROM job JOIN generations g ON g.job_id = job.id
+    WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL
+    RETURNING c.id, c.fence, c.attempts, extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS age,
+              c.job_id, c.project, job.recipe, job.destination, job.request_id, g.fallback, g.cache
+    """,
+    *("uuid", "text", "double precision"),
+)
+
+_DROP = Prepared(
+    """
+    UPDATE generation_chunks c
+    SET status = 'canceled', lease_until = NULL, claimed_by = NULL, run_at = NULL, finished_at = clock_timestamp()
+    FROM jobs j
+    WHERE c.id = $1 AND j.id = c.job_id AND j.finished_at IS NOT NULL
+      AND c.status IN ('queued', 'processing', 'waiting')
+    """,
+    "uuid",
+)
+
+_DROP_ALL = Prepared(
+    """
+    UPDATE generation_chunks SET status = 'canceled', run_at = NULL, finished_at = clock_timestamp()
+    WHERE job_id = $1 AND status IN ('queued', 'waiting')
+    """,
+    "uuid",
+)
+
+_ITEMS = Prepared(
+    """
+    SELECT position, category, name, prompt, file_name, attempts FROM generation_items
+    WHERE chunk_id = $1 AND finished_at IS NULL ORDER BY position
+    """,
+    "uuid",
+)
+
+_HELD = """
+    FROM jobs j JOIN generation_chunks c ON c.job_id = j.id
+    WHERE c.id = $1 AND c.fence = $2 AND c.status = 'processing' AND j.status = 'processing'"""
+
+_IS_HELD = Prepared(f"SELECT 1 {_HELD}", *("uuid", "bigint"))
+
+_HOLD = Prepared(f"SELECT 1 {_HELD} FOR NO KEY UPDATE OF j, c", *("uuid", "bigint"))
+
+# One call after the other, with so many seconds between them, over all workers; and what it costs is the job's at once,
+# so that two chunks do not spend the last cent twice. Nothing is written unless both may be.
+_METER = Prepared(
+    """
+    WITH meter AS (
+      INSERT INTO provider_meters AS m (provider, next_at) VALUES ($1, clock_timestamp())
+      ON CONFLICT (provider) DO UPDATE SET next_at = m.next_at RETURNING next_at
+    )
+    SELECT greatest(extract(epoch FROM next_at - clock_timestamp()), 0)::float8 AS seconds FROM meter
+    """,
+    "text",
+)
+
+_BEGIN_CALL = Prepared(
+    """
+    WITH paid AS (
+      UPDATE generations SET cost = cost + $3 WHERE job_id = $1 AND ($4 IS NULL OR cost + $3 <= $4) RETURNING job_id
+    ),
+    counted AS (
+      UPDATE generation_items i SET attempts = i.attempts + 1 FROM paid
+      WHERE i.job_id = paid.job_id AND i.position = $2 RETURNING i.position
+    )
+    UPDATE provider_meters m
+    SET next_at = greatest(m.next_at, clock_timestamp()) + make_interval(secs => $6)
+    FROM counted WHERE m.provider = $5 RETURNING m.provider
+    """,
+    *("uuid", "integer", "bigint", "bigint", "text", "double precision"),
+)
+
+_PAUSE = Prepared(
+    """
+    UPDATE provider_meters SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => $2))
+    WHERE provider = $1
+    """,
+    *("text", "double precision"),
+)
+
+_REFUND = Prepared("UPDATE generations SET cost = greatest(cost - $2, 0) WHERE job_id = $1", *("uuid", "bigint"))
+
+_FINISH_ITEM = Prepared(
+    f"""
+    WITH counts AS (
+      UPDATE generations
+      SET finished_items = finished_items + 1, real_items = real_items + CASE WHEN $5 THEN 1 ELSE 0 END
+      WHERE job_id = $1 RETURNING finished_items, total_items
+    ),
+    job AS (
+      UPDATE jobs SET sequence = sequence + 1, progress = least(99, 100 * counts.finished_items / counts.total_items)
+      FROM counts WHERE id = $1 AND status = 'processing' RETURNING jobs.id, jobs.sequence
+    ),
+    {made_and_linked("$10", facts="$11", sha256="$12", after="counts")},
+    item AS (
+      UPDATE generation_items
+      SET finished_at = clock_timestamp(), success = $5, provider = $6, error = $7, cached = $8, duration_ms = $9,
+          outputs = ARRAY(SELECT name FROM made ORDER BY position)
+      WHERE job_id = $1 AND position = $3 RETURNING position, category, name
+    ),
+    event AS (
+      INSERT INTO job_events (id, job_id, sequence, type, data)
+      SELECT $4, job.id, job.sequence, '{EventType.JOB_OUTPUT}', jsonb_build_object(
+        'item', item.position, 'category', item.category, 'name', item.name, 'generation_success', $5, 'provider', $6,
+        'outputs', (SELECT coalesce(jsonb_agg(name ORDER BY position), '[]') FROM made))
+      FROM job, item
+    ),
+    fresh AS (UPDATE generation_chunks SET attempts = 1, error = NULL WHERE id = $2)
+    SELECT (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept, (SELECT count(*) FROM linked) AS outputs,
+           pg_notify('{WAKE_CHANNEL}', '') FROM item
+    """,
+    *("uuid", "uuid", "integer", "uuid", "boolean", "text", "jsonb", "boolean", "integer", "jsonb", "jsonb", "text"),
+)
+
+_FINISH = Prepared(
+    f"""
+    WITH chunk AS (
+      UPDATE generation_chunks
+      SET status = 'completed', lease_until = NULL, claimed_by = NULL, finished_at = clock_timestamp(), error = NULL
+      WHERE id = $1 RETURNING job_id, priority
+    ),
+    counts AS (
+      UPDATE generations g SET finished_chunks = finished_chunks + 1 FROM chunk WHERE g.job_id = chunk.job_id
+      RETURNING g.*
+    ),
+    job AS (
+      UPDATE jobs SET sequence = sequence + 1 FROM chunk WHERE id = chunk.job_id
+      RETURNING jobs.id, jobs.sequence, jobs.progress
+    ),
+    event AS (
+      INSERT INTO job_events (id, job_id, sequence, type, data)
+      SELECT $2, job.id, job.sequence, '{EventType.JOB_PROGRESS}', jsonb_build_object(
+        'progress', job.progress, 'completed_chunks', counts.finished_chunks, 'total_chunks', counts.total_chunks,
+        'completed_items', counts.finished_items, 'total_items', counts.total_items)
+      FROM job, counts
+    ),
+    next AS (
+      SELECT w.id, {lanes.reached(f"'{QueueName.GENERATE}'", "w.priority")} + 1 AS turn
+      FROM generation_chunks w, chunk WHERE w.job_id = chunk.job_id AND w.status = 'waiting'
+      ORDER BY w.position LIMIT 1
+    ),
+    let_go AS (
+      UPDATE generation_chunks w SET status = 'queued', turn = next.turn FROM next WHERE w.id = next.id
+    )
+    SELECT pg_notify('{WAKE_CHANNEL}', '') FROM chunk
+    """,
+    *("uuid", "uuid"),
+)
+
+_RETRY = Prepared(
+    """
+    UPDATE generation_chunks
+    SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4,
+        lease_until = NULL, claimed_by = NULL,
+        attempts = CASE WHEN $5 THEN attempts ELSE greatest(attempts - 1, 0) END
+    WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
+    """,
+    *("uuid", "bigint", "double precision", "jsonb", "boolean"),
+)
+
+_OVERDUE = Prepared(
+    f"""
+    SELECT id FROM jobs
+    WHERE kind = '{JobKind.GENERATE}' AND finished_at IS NULL AND status = 'processing'
+      AND started_at < statement_timestamp() - make_interval(secs => $1)
+    ORDER BY started_at LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
+    """,
+    "double precision",
+)
+
+
+def claim(session: Session, chunk_id: uuid.UUID, worker: str, lease: float) -> ClaimedChunk | None:
+    """Compare-and-set; the first of a job starts it. None: someone else has it, it is not due, or it has ended with its
+    job.
+    """
+    rows = _CLAIM.run(session, chunk_id, worker, lease)
+    if not rows:
+        drop(session, chunk_id)
+        return None
+    return ClaimedChunk(**rows[0])
+
+
+def drop(session: Session, chunk_id: uuid.UUID) -> None:
+    """End a chunk whose job has ended; any other stays as it is."""
+    _DROP.run(session, chunk_id)
+
+
+def drop_all(session: Session, job_id: uuid.UUID) -> None:
+    """End the chunks that nobody works on, of a job that has ended in this transaction; who works on one drops it."""
+    _DROP_ALL.run(session, job_id)
+
+
+def unfinished(session: Session, chunk: ClaimedChunk) -> list[Item]:
+    """In the order of the request."""
+    return [Item(**row) for row in _ITEMS.run(session, chunk.id)]
+
+
+def is_claimed(session: Session, chunk: ClaimedChunk) -> bool:
+    """Is it still this claim, of a job that goes on?"""
+    return bool(_IS_HELD.run(session, chunk.id, chunk.fence))
+
+
+def hold(session: Session, chunk: ClaimedChunk) -> bool:
+    """The same, and it stays so until the transaction ends. Before anything is written."""
+    return bool(_HOLD.run(session, chunk.id, chunk.fence))
+
+
+def wait_for_call(session: Session, provider: str) -> float:
+    """Seconds until the provider may be called; its row is locked until the transaction ends."""
+    seconds: float = _METER.run(session, provider)[0]["seconds"]
+    return seconds
+
+
+def begin_call(
+    session: Session, chunk: ClaimedChunk, item: Item, *, provider: str, price: int, budget: int | None, pause: float
+) -> bool:
+    """A call for ``item`` begins: it is counted, and paid for in advance, in millionths of a US dollar; the next one
+    may begin ``pause`` seconds later. False: the job may not spend that much.
+    """
+    return bool(_BEGIN_CALL.run(session, chunk.job_id, item.position, price, budget, provider, pause))
+
+
+def pause_calls(session: Session, provider: str, seconds: float) -> None:
+    """The provider asked everybody to wait."""
+    _PAUSE.run(session, provider, seconds)
+
+
+def refund(session: Session, chunk: ClaimedChunk, price: int) -> None:
+    """A call that was paid for made no picture."""
+    _REFUND.run(session, chunk.job_id, price)
+
+
+def finish_item(session: Session, chunk: ClaimedChunk, item: Item, result: Result) -> list[str]:
+    """Item, renditions, outputs, counts and event at once; the claim is held. Returns the storage keys that its new
+    renditions have now: another job may have made one first.
+    """
+    rows = _FINISH_ITEM.run(
+        session,
+        *(chunk.job_id, chunk.id, item.position, new_id(), result.success, result.provider, result.error),
+        *(result.cached, result.duration_ms, json.dumps([dict(row) for row in result.rows], default=str)),
+        *(dict(result.facts) if result.facts is not None else None, result.sha256),
+    )
+    return list(rows[0]["kept"] or [])
+
+
+def finish(session: Session, chunk: ClaimedChunk) -> None:
+    """All its items are finished; the claim is held. The next chunk of the job may be worked on, or the job is over."""
+    _FINISH.run(session, chunk.id, new_id())
+    COMPLETE_GENERATION.run(session, chunk.job_id, 0, new_id(), EventType.JOB_COMPLETED, new_id())
+
+
+def retry(
+    session: Session, chunk: ClaimedChunk, delay: float, error: dict[str, Any] | None, *, counted: bool = True
+) -> bool:
+    """What is unfinished is tried again after ``delay`` seconds. False: the claim was lost."""
+    return bool(_RETRY.run(session, chunk.id, chunk.fence, delay, error, counted))
+
+
+def overdue(session: Session, seconds: float) -> list[uuid.UUID]:
+    """Jobs that generate and were begun so many seconds ago, locked."""
+    return [row["id"] for row in _OVERDUE.run(session, seconds)]
