@@ -13,6 +13,7 @@ from pixmill_shared.dispatcher.kinds import KINDS
 from pixmill_shared.dispatcher.outlets import Message
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.repositories import jobs
+from pixmill_shared.settings.work import WorkSettings
 
 
 class Idle:

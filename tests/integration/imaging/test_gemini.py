@@ -78,7 +78,7 @@ def test_picture_comes_as_the_provider_gave_it(server: FakeGemini) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "expected"),
     [
-        pytest.param(gemini.not_a_picture(), (b"<html>This is no picture.</html>", "image/png"), id="no-picture"),
+        pytest.param(gemini.not_a_picture(), (b"<html>This is no picture.</html>", "image/png"), id="none"),
         pytest.param(
             gemini.picture(data=b"GIF89a", media_type="image/jpeg"), (b"GIF89a", "image/jpeg"), id="other-type"
         ),

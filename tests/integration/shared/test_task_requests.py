@@ -23,6 +23,7 @@ from pixmill_shared.dispatcher.outlets import BrokerOutlet, Message
 from pixmill_shared.plumbing.config import declared_queues
 from pixmill_shared.repositories import task_requests
 from pixmill_shared.service.replay import replay
+from pixmill_shared.settings.work import WorkSettings
 
 SHARED = "pixmill_shared.celery_app"
 CLEAN_UP, HEARTBEAT = TaskName.CLEAN_UP, TaskName.RECORD_HEARTBEAT

@@ -111,7 +111,8 @@ class NewGeneration:
 def insert(session: Session, new: NewGeneration) -> uuid.UUID:
     """One statement; the dispatcher is notified at commit."""
     job_id = new_id()
-    chunk_ids = [str(new_id()) for _ in range(new.chunks)]
+    # Ids order what has one turn: ids of one millisecond come in any order.
+    chunk_ids = sorted(str(new_id()) for _ in range(new.chunks))
     _INSERT.run(
         session,
         *(job_id, new.project, new.priority, new.api_key_id, new.recipe, new.metadata or {}, new.webhook_url),
