@@ -1,0 +1,124 @@
+"""Jobs that generate, with dispatcher, workers and a server that speaks the provider's HTTP; some are killed."""
+
+import itertools
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.gemini import FakeGemini, busy, hang, picture, running_gemini
+from tests.integration.imaging.studio import RECIPE
+from tests.integration.shared.crew import IMAGING, Crew
+from tests.integration.shared.processes import Running
+from tests.servers import Servers
+from tests.waiting import eventually
+
+from pixmill_shared.database.models import Generation, GenerationItem
+from pixmill_shared.domain.generation import Form, chunks_of, distinct, safe_name
+from pixmill_shared.domain.jobs import TERMINAL
+from pixmill_shared.repositories import generations
+from pixmill_shared.repositories.generations import NewGeneration, NewItem
+
+CATEGORIES = ("前菜", "Soups", "Mains", "Desserts", "Drinks")
+
+
+@pytest.fixture
+def gemini() -> Iterator[FakeGemini]:
+    with running_gemini() as server:
+        yield server
+
+
+@pytest.fixture
+def crew(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Path, gemini: FakeGemini) -> Iterator[Crew]:
+    settings = {"PIXMILL_LEASE": "2", "PIXMILL_GENERATION_RPM": "0", "PIXMILL_GENERATION_TIMEOUT": "5"}
+    crew = Crew(servers, postgres_url, tmp_path, **settings, **gemini.variables())
+    yield crew
+    crew.close()
+
+
+def start(crew: Crew, name: str = "imaging-io", **changes: str) -> Running:
+    """With more threads than may generate."""
+    return crew.fleet.worker(name, IMAGING, "-Q", "fetch,generate", "-P", "threads", "-c", "8", **changes)
+
+
+def submit(crew: Crew, items: list[tuple[str, str]], *, at_once: int = 5) -> uuid.UUID:
+    """Of categories and names."""
+    prompts = [f"A photograph of {name} ({category})." for category, name in items]
+    safe = distinct(safe_name(name) for _, name in items)
+    places = chunks_of(prompts, 3)
+    new = [NewItem(*items[at], prompts[at], safe[at], places[at]) for at in range(len(items))]
+    categories = list(dict.fromkeys(category for category, _ in items))
+    with crew.database.session_scope() as session:
+        return generations.insert(
+            session, NewGeneration("default", 1, RECIPE, new, categories, at_once, form=Form.MENU, cache=False)
+        )
+
+
+def items_of(crew: Crew, job_id: uuid.UUID) -> list[GenerationItem]:
+    with crew.database.session_scope() as session:
+        return list(generations.items_of(session, job_id))
+
+
+def generation(crew: Crew, job_id: uuid.UUID) -> Generation:
+    with crew.database.session_scope() as session:
+        return session.get_one(Generation, job_id)
+
+
+def test_60_pictures_in_5_categories_come_once_each_though_the_worker_is_killed_twice(
+    crew: Crew, gemini: FakeGemini
+) -> None:
+    gemini.script("", picture(after=0.2))
+    menu = [(category, f"Dish {number}") for category, number in itertools.product(CATEGORIES, range(12))]
+    worker = start(crew)
+    crew.dispatch()
+    job_id = submit(crew, menu)
+    for done in (10, 30):
+        eventually(lambda done=done: generation(crew, job_id).finished_items >= done, within=60)
+        worker.end(signal.SIGKILL)
+        worker = start(crew)
+    crew.ended(job_id, 120)
+    job, items, asked = crew.job(job_id), items_of(crew, job_id), gemini.asked()
+    assert (job.status, job.progress) == ("completed", 100)
+    assert [(item.category, item.name) for item in items] == menu
+    assert all(item.success and len(item.outputs) == 1 for item in items)
+    assert len({name for item in items for name in item.outputs}) == 60
+    assert len(crew.outputs()) >= 60
+    # Asked for again was only what was under way when the worker was killed: three at once, twice.
+    assert 60 <= len(asked) <= 66
+    assert all(item.attempts == len(gemini.asked(f"{item.name} ({item.category})")) for item in items)
+    assert gemini.most_at_once == 3, "MAX_IMAGE_WORKERS"
+    events = crew.events(job_id)
+    assert (events.count("job.output"), events.count("job.progress"), events.count("job.completed")) == (60, 20, 1)
+
+
+def test_two_workers_keep_one_pace(crew: Crew, gemini: FakeGemini) -> None:
+    for name in ("one", "two"):
+        start(crew, name, PIXMILL_GENERATION_RPM="240", GEMINI_PICTURE_PRICE="0.04", PIXMILL_GENERATION_BUDGET="0.4")
+    gemini.script("", busy(0.5), picture())
+    crew.dispatch()
+    job_id = submit(crew, [("", f"Dish {number}") for number in range(12)])
+    crew.ended(job_id, 90)
+    begun = [request.at for request in gemini.requests]
+    # The clock of the meter is the database's: a request sets out then, and is here a moment later.
+    assert min(later - earlier for earlier, later in itertools.pairwise(begun[::2])) > 0.3
+    assert begun[-1] - begun[0] >= (len(begun) - 1) * 0.25 * 0.9
+    items = items_of(crew, job_id)
+    assert sum(item.success for item in items) == 10, "the budget is of ten pictures"
+    assert {item.error["code"] for item in items if item.error} == {"budget_exceeded"}
+    assert len(begun) == 11, "one was put off, and asked for again"
+    assert generation(crew, job_id).cost == 400_000
+
+
+def test_a_worker_that_is_told_to_stop_leaves_its_chunk_to_another_at_once(crew: Crew, gemini: FakeGemini) -> None:
+    gemini.script("", hang(60), picture())
+    worker = start(crew, PIXMILL_SHUTDOWN_TIMEOUT="1", PIXMILL_LEASE="60")
+    crew.dispatch()
+    job_id = submit(crew, [("", "Tea")])
+    eventually(lambda: gemini.requests, within=60)
+    other = start(crew, "other")
+    other.wait_ready(120)
+    worker.end(seconds=30)
+    assert crew.ended(job_id, 30).status == "completed"
+    assert len(gemini.requests) == 2
+    assert crew.job(job_id).status in TERMINAL
