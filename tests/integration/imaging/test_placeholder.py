@@ -69,6 +69,10 @@ def test_same_subject_gives_the_same_bytes_and_other_names_other_colours() -> No
     assert len(grounds) > 4
 
 
+def test_what_cannot_be_seen_is_a_space() -> None:
+    assert placeholder_card(" a\0\x1b\n\u202eb ", "\r", FONTS) == placeholder_card("a b", "", FONTS)
+
+
 def test_japanese_is_not_drawn_as_boxes() -> None:
     assert card("枝").crop(NAME).tobytes() != card("豆").crop(NAME).tobytes()
     one, other = (card(name).crop(NAME).convert("L").point(lambda level: 255 * (level < 100)) for name in ("枝", "豆"))

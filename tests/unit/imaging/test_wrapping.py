@@ -25,7 +25,7 @@ def test_words_stay_whole_while_there_is_a_size_in_which_they_fit() -> None:
 
 
 def test_lines_have_about_the_same_length() -> None:
-    assert lines("one two three a") == (["one two", "three a"], 100)
+    assert lines("aaaa bbb cc") == (["aaaa", "bbb cc"], 100)
 
 
 def test_word_that_fits_in_no_size_is_cut() -> None:
