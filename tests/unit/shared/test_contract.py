@@ -12,8 +12,8 @@ from kombu.exceptions import EncodeError
 
 from pixmill_shared.celery_app import app
 from pixmill_shared.contract.codes import EXPLANATIONS, ErrorCode
-from pixmill_shared.contract.events import EventType
-from pixmill_shared.contract.payloads import ArchivePayload, DeliveryPayload, JobPayload, MessagePayload
+from pixmill_shared.contract.events import FILTERABLE, EventType
+from pixmill_shared.contract.payloads import ArchivePayload, ChunkPayload, DeliveryPayload, JobPayload, MessagePayload
 from pixmill_shared.contract.queues import RENDER_QUEUES, WORKER_QUEUES, Priority, QueueName
 from pixmill_shared.contract.tasks import ROUTES, TaskName
 from pixmill_shared.dispatcher.kinds import KINDS
@@ -24,6 +24,7 @@ from pixmill_shared.schedule import SCHEDULE
 EXPECTED = {
     TaskName.FETCH_SOURCE: QueueName.FETCH,
     TaskName.CHECK_PIPELINES: QueueName.FETCH,
+    TaskName.GENERATE_CHUNK: QueueName.GENERATE,
     TaskName.RENDER_JOB: QueueName.IMAGING,
     TaskName.PROCESS_PENDING: QueueName.IMAGING,
     TaskName.DELIVER_WEBHOOK: QueueName.NOTIFIER,
@@ -45,6 +46,7 @@ EXPECTED = {
 PAYLOADS: dict[TaskName, Any] = {
     TaskName.FETCH_SOURCE: JobPayload,
     TaskName.RENDER_JOB: JobPayload,
+    TaskName.GENERATE_CHUNK: ChunkPayload,
     TaskName.DELIVER_WEBHOOK: DeliveryPayload,
     TaskName.SEND_MESSAGE: MessagePayload,
     TaskName.BUILD_ZIP: ArchivePayload,
@@ -71,7 +73,9 @@ def test_what_pixmill_tries_again_the_client_may_try_again() -> None:
 
 
 def test_every_terminal_status_has_an_event() -> None:
-    assert {f"job.{status}" for status in TERMINAL} == {each for each in EventType if each.startswith("job.")}
+    live = {EventType.JOB_OUTPUT, EventType.JOB_PROGRESS}
+    assert {f"job.{status}" for status in TERMINAL} | live == {each for each in EventType if each.startswith("job.")}
+    assert live.isdisjoint(FILTERABLE)
 
 
 @pytest.mark.parametrize("name", TaskName)

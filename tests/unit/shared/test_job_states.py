@@ -22,7 +22,7 @@ from pixmill_shared.domain.jobs import (
     after,
     sources_of,
 )
-from pixmill_shared.repositories import deliveries, endings, jobs, leases
+from pixmill_shared.repositories import chunks, deliveries, endings, jobs, leases
 
 LIVING = [status for status in JobStatus if status not in TERMINAL]
 
@@ -76,6 +76,8 @@ STATEMENTS = {
     "jobs.retry": (jobs._RETRY, Transition.RETRY),
     "jobs.wait": (jobs._WAIT, Transition.RELEASE),
     "jobs.complete": (endings.COMPLETE, Transition.COMPLETE),
+    "jobs.complete_generation": (endings.COMPLETE_GENERATION, Transition.COMPLETE),
+    "jobs.begin_generation_by_claim": (chunks._CLAIM, Transition.CLAIM),
     "jobs.fail": (endings.FAIL, Transition.FAIL),
     "jobs.cancel": (endings.CANCEL, Transition.CANCEL),
     "jobs.cancel_batch": (endings.CANCEL_BATCH, Transition.CANCEL),

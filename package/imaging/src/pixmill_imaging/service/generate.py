@@ -23,7 +23,7 @@ from pixmill_shared.domain.recipe import TAKEN, parse_recipe
 from pixmill_shared.errors import ClaimLost, PermanentError, TransientError, WorkError
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories import chunks, renditions
+from pixmill_shared.repositories import chunks, provider_calls, renditions
 from pixmill_shared.repositories.chunks import ClaimedChunk, Item, Result
 from pixmill_shared.service.claims import Check
 from pixmill_shared.storage import ObjectStore
@@ -148,7 +148,7 @@ class _Worker:
             picture = real.draw(Subject(item.name, item.category, item.prompt))
         except WorkError:
             with self._studio.database.session_scope() as session:
-                chunks.refund(session, self._chunk, real.price)
+                provider_calls.refund(session, self._chunk, real.price)
             raise
         failpoint("item.drawn", self._chunk.id)
         self._check()
@@ -166,9 +166,9 @@ class _Worker:
         settings, waited = self._studio.settings, 0.0
         while True:
             with self._studio.database.session_scope() as session:
-                seconds = chunks.wait_for_call(session, real.name)
+                seconds = provider_calls.wait(session, real.name)
                 if seconds <= 0:
-                    paid = chunks.begin_call(
+                    paid = provider_calls.begin(
                         *(session, self._chunk, item),
                         provider=real.name,
                         price=real.price,
@@ -195,7 +195,7 @@ class _Worker:
         tries = item.attempts + 1
         if error.retry_after is not None:
             with self._studio.database.session_scope() as session:
-                chunks.pause_calls(session, real.name, error.retry_after)
+                provider_calls.pause(session, real.name, error.retry_after)
         if tries >= (self._studio.max_attempts if error.retry_after is None else _PATIENT):
             self._fall_back(item, error)
             return

@@ -80,15 +80,18 @@ _CLAIM = Prepared(
     begun AS (
       UPDATE jobs SET status = 'processing', started_at = clock_timestamp(), run_at = NULL, attempts = 1
       FROM job WHERE jobs.id = job.id AND job.status = 'queued'
+    ),
+    chunk AS (
+      UPDATE generation_chunks c
+      SET status = 'processing', fence = c.fence + 1, attempts = c.attempts + 1, claimed_by = $2,
+          lease_until = clock_timestamp() + make_interval(secs => $3),
+          started_at = coalesce(c.started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
+      FROM job JOIN generations g ON g.job_id = job.id
+      WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL
+      RETURNING c.id, c.fence, c.attempts, extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS age,
+                c.job_id, c.project, job.recipe, job.destination, job.request_id, g.fallback, g.cache
     )
-    UPDATE generation_chunks c
-    SET status = 'processing', fence = c.fence + 1, attempts = c.attempts + 1, claimed_by = $2,
-        lease_until = clock_timestamp() + make_interval(secs => $3),
-        started_at = coalesce(c.started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
-    FROM job JOIN generations g ON g.job_id = job.id
-    WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL
-    RETURNING c.id, c.fence, c.attempts, extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS age,
-              c.job_id, c.project, job.recipe, job.destination, job.request_id, g.fallback, g.cache
+    SELECT * FROM chunk
     """,
     *("uuid", "text", "double precision"),
 )
@@ -127,45 +130,6 @@ _HELD = """
 _IS_HELD = Prepared(f"SELECT 1 {_HELD}", *("uuid", "bigint"))
 
 _HOLD = Prepared(f"SELECT 1 {_HELD} FOR NO KEY UPDATE OF j, c", *("uuid", "bigint"))
-
-# One call after the other, with so many seconds between them, over all workers; and what it costs is the job's at once,
-# so that two chunks do not spend the last cent twice. Nothing is written unless both may be.
-_METER = Prepared(
-    """
-    WITH meter AS (
-      INSERT INTO provider_meters AS m (provider, next_at) VALUES ($1, clock_timestamp())
-      ON CONFLICT (provider) DO UPDATE SET next_at = m.next_at RETURNING next_at
-    )
-    SELECT greatest(extract(epoch FROM next_at - clock_timestamp()), 0)::float8 AS seconds FROM meter
-    """,
-    "text",
-)
-
-_BEGIN_CALL = Prepared(
-    """
-    WITH paid AS (
-      UPDATE generations SET cost = cost + $3 WHERE job_id = $1 AND ($4 IS NULL OR cost + $3 <= $4) RETURNING job_id
-    ),
-    counted AS (
-      UPDATE generation_items i SET attempts = i.attempts + 1 FROM paid
-      WHERE i.job_id = paid.job_id AND i.position = $2 RETURNING i.position
-    )
-    UPDATE provider_meters m
-    SET next_at = greatest(m.next_at, clock_timestamp()) + make_interval(secs => $6)
-    FROM counted WHERE m.provider = $5 RETURNING m.provider
-    """,
-    *("uuid", "integer", "bigint", "bigint", "text", "double precision"),
-)
-
-_PAUSE = Prepared(
-    """
-    UPDATE provider_meters SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => $2))
-    WHERE provider = $1
-    """,
-    *("text", "double precision"),
-)
-
-_REFUND = Prepared("UPDATE generations SET cost = greatest(cost - $2, 0) WHERE job_id = $1", *("uuid", "bigint"))
 
 _FINISH_ITEM = Prepared(
     f"""
@@ -290,31 +254,6 @@ def is_claimed(session: Session, chunk: ClaimedChunk) -> bool:
 def hold(session: Session, chunk: ClaimedChunk) -> bool:
     """The same, and it stays so until the transaction ends. Before anything is written."""
     return bool(_HOLD.run(session, chunk.id, chunk.fence))
-
-
-def wait_for_call(session: Session, provider: str) -> float:
-    """Seconds until the provider may be called; its row is locked until the transaction ends."""
-    seconds: float = _METER.run(session, provider)[0]["seconds"]
-    return seconds
-
-
-def begin_call(
-    session: Session, chunk: ClaimedChunk, item: Item, *, provider: str, price: int, budget: int | None, pause: float
-) -> bool:
-    """A call for ``item`` begins: it is counted, and paid for in advance, in millionths of a US dollar; the next one
-    may begin ``pause`` seconds later. False: the job may not spend that much.
-    """
-    return bool(_BEGIN_CALL.run(session, chunk.job_id, item.position, price, budget, provider, pause))
-
-
-def pause_calls(session: Session, provider: str, seconds: float) -> None:
-    """The provider asked everybody to wait."""
-    _PAUSE.run(session, provider, seconds)
-
-
-def refund(session: Session, chunk: ClaimedChunk, price: int) -> None:
-    """A call that was paid for made no picture."""
-    _REFUND.run(session, chunk.job_id, price)
 
 
 def finish_item(session: Session, chunk: ClaimedChunk, item: Item, result: Result) -> list[str]:

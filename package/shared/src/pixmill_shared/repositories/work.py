@@ -92,14 +92,7 @@ class WorkTable:
             """,
             "bigint",
         )
-        self._exhausted = Prepared(
-            f"""
-            SELECT w.id, w.fence, {owner} AS owner FROM {table} w
-            WHERE status = 'processing' AND lease_until < statement_timestamp() AND attempts >= $1
-            ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED
-            """,
-            "bigint",
-        )
+        self._exhausted = _exhausted(table, owner)
         self._postpone = Prepared(
             f"""
             UPDATE {table} w SET dispatched_at = NULL,
@@ -193,6 +186,17 @@ class WorkTable:
     def hold(self, session: Session, row_id: uuid.UUID, fence: int, seconds: float) -> None:
         """A row that cannot be given up is left alone for ``seconds``."""
         self._hold.run(session, row_id, fence, seconds)
+
+
+def _exhausted(table: str, owner: str) -> Prepared:
+    return Prepared(
+        f"""
+        SELECT w.id, w.fence, {owner} AS owner FROM {table} w
+        WHERE status = 'processing' AND lease_until < statement_timestamp() AND attempts >= $1
+        ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED
+        """,
+        "bigint",
+    )
 
 
 def _ripen(table: str, owner: str) -> Prepared:
