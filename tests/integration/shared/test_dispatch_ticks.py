@@ -22,7 +22,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.repositories import alert_messages
 
 SHARED = "pixmill_shared.celery_app"
-NONE = {"jobs": 0, "deliveries": 0, "alert_messages": 0, "task_requests": 0}
+NONE = {"jobs": 0, "generation_chunks": 0, "deliveries": 0, "alert_messages": 0, "task_requests": 0}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_due_work_of_every_kind_is_published_though_no_dispatcher_runs(
 @pytest.mark.parametrize(
     ("task", "result"),
     [
-        (TaskName.PROCESS_PENDING, {"jobs": 1}),
+        (TaskName.PROCESS_PENDING, {"jobs": 1, "generation_chunks": 0}),
         (TaskName.DELIVER_PENDING, {"deliveries": 1, "alert_messages": 1}),
     ],
     ids=["jobs", "notifications"],
@@ -121,6 +121,7 @@ def test_tick_of_a_service_publishes_its_own_kind_of_work(
     assert clock.tick(TaskName.RECOVER_STALLED) == {
         **dict.fromkeys(("jobs", "deliveries", "alert_messages"), 1),
         **dict.fromkeys(result, 0),
+        "generation_chunks": 0,
         "task_requests": 0,
     }
 
@@ -138,7 +139,7 @@ def test_work_of_a_worker_that_went_silent_and_delayed_work_is_published_without
         session.execute(text(gone), {"id": silent})
         later = "UPDATE jobs SET run_at = clock_timestamp() - interval '1 s' WHERE id = :id"
         session.execute(text(later), {"id": delayed})
-    assert clock.tick(TaskName.PROCESS_PENDING) == {"jobs": 2}
+    assert clock.tick(TaskName.PROCESS_PENDING) == {"jobs": 2, "generation_chunks": 0}
     assert set(published(broker)) == ids
 
 

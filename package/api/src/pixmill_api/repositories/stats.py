@@ -62,7 +62,7 @@ _RECENT = Prepared(
     "text",
 )
 
-WORK_TABLES: Final = ("jobs", "deliveries", "alert_messages", "task_requests")
+WORK_TABLES: Final = ("jobs", "generation_chunks", "deliveries", "alert_messages", "task_requests")
 
 
 def _queues_of(table: str) -> Prepared:

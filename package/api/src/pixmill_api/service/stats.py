@@ -12,6 +12,7 @@ from pixmill_api.auth import Caller, Context
 from pixmill_api.repositories import stats
 from pixmill_api.repositories.stats import MOST_JOBS, MOST_QUEUED
 from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.database.models import Job
 from pixmill_shared.domain.moments import utc
 
 STATS_AGE: Final = 5.0
@@ -69,6 +70,8 @@ def _queues(context: Context) -> dict[str, Any]:
             together = dict.fromkeys(_TOGETHER, 0)
             for found in stats.queues(session, table, list(QueueName)):
                 queue, state = found["queue"], found["state"]
+                if table == Job.__tablename__ and queue == QueueName.GENERATE:
+                    continue  # what is published and worked on are its chunks
                 rows[queue, state] += found["rows"]
                 if found["oldest"] is not None:
                     oldest[queue] = min(found["oldest"], oldest.get(queue, found["oldest"]))

@@ -27,8 +27,8 @@ def render_job(job_id: str) -> None:
 
 @app.task(name=TaskName.PROCESS_PENDING.value)
 def process_pending() -> dict[str, int]:
-    """Publish the jobs that are due: fetching and rendering go on, slower, while no dispatcher runs."""
+    """Publish what is due: fetching, rendering and generating go on, slower, while no dispatcher runs."""
     from pixmill_shared.dispatcher.once import pass_once
-    from pixmill_shared.repositories import jobs
+    from pixmill_shared.repositories import chunks, jobs
 
-    return pass_once(runtime(), app, jobs.WORK)
+    return pass_once(runtime(), app, jobs.WORK, chunks.WORK)

@@ -163,6 +163,7 @@ _FINISH_ITEM = Prepared(
     *("uuid", "uuid", "integer", "uuid", "boolean", "text", "jsonb", "boolean", "integer", "jsonb", "jsonb", "text"),
 )
 
+# The one that is let go has waited for its job so far, not for a worker: nobody is to be alarmed by its age.
 _FINISH = Prepared(
     f"""
     WITH chunk AS (
@@ -191,7 +192,8 @@ _FINISH = Prepared(
       ORDER BY w.position LIMIT 1
     ),
     let_go AS (
-      UPDATE generation_chunks w SET status = 'queued', turn = next.turn FROM next WHERE w.id = next.id
+      UPDATE generation_chunks w SET status = 'queued', turn = next.turn, created_at = clock_timestamp()
+      FROM next WHERE w.id = next.id
     )
     SELECT pg_notify('{WAKE_CHANNEL}', '') FROM chunk
     """,

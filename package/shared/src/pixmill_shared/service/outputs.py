@@ -19,7 +19,9 @@ def describe_outputs(
 
 
 def filename(output: Output, rendition: Rendition) -> str:
-    """What a browser saves the output as."""
+    """What a browser saves the output as. Outputs of jobs that generate are called so already."""
+    if "." in output.name:
+        return output.name
     return f"{output.name}.{rendition.storage_key.rpartition('.')[2]}"
 
 

@@ -6,21 +6,28 @@ from sqlalchemy import insert, literal, select
 from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.queues import RENDER_QUEUES, Priority, QueueName
-from pixmill_shared.database.models import Job, JobUpload
+from pixmill_shared.database.models import Generation, Job, JobUpload
+from pixmill_shared.domain.generation import Fallback, Form, chunks_of, distinct, safe_name
 from pixmill_shared.domain.jobs import Stage
-from pixmill_shared.repositories import jobs
+from pixmill_shared.repositories import generations, jobs
+from pixmill_shared.settings.generation import ChunkSettings
 
 
 def repeat_job(session: Session, origin_id: uuid.UUID, *, request_id: str | None = None) -> uuid.UUID | None:
     """The id of the new job, which points back by ``retry_of``; None if there is no such job any more.
 
-    A source whose bytes were stored already is not fetched again. The origin's row stays as it is, and may not be
+    A source whose bytes were stored already is not fetched again; of a job that generates all items are done again, but
+    for pictures that its cache finds. The origin's row stays as it is, and may not be
     deleted before the transaction ends.
     """
     origin = session.get(Job, origin_id, with_for_update={"read": True, "key_share": True})
     if origin is None:
         return None
-    repeated = jobs.insert(session, _like(origin, request_id))
+    generation = generations.find(session, origin_id)
+    if generation is not None:
+        repeated = generations.insert(session, _generating_like(session, origin, generation, request_id))
+    else:
+        repeated = jobs.insert(session, _like(origin, request_id))
     # So that a sweep does not take the images of its watermarks.
     used = select(literal(repeated), JobUpload.upload_id).where(JobUpload.job_id == origin_id)
     session.execute(insert(JobUpload).from_select(["job_id", "upload_id"], used))
@@ -38,6 +45,37 @@ def _like(origin: Job, request_id: str | None) -> jobs.NewJob:
         source_key=origin.source_key,
         source_sha256=origin.source_sha256,
         recipe=origin.recipe,
+        api_key_id=origin.api_key_id,
+        metadata=origin.job_metadata,
+        webhook_url=origin.webhook_url,
+        request_id=request_id,
+        destination=origin.destination,
+        retry_of=origin.id,
+        preset=origin.preset,
+        preset_version=origin.preset_version,
+    )
+
+
+def _generating_like(
+    session: Session, origin: Job, generation: Generation, request_id: str | None
+) -> generations.NewGeneration:
+    settings = ChunkSettings.load()
+    items = generations.items_of(session, origin.id)
+    names = distinct(safe_name(item.name) for item in items)
+    chunks = chunks_of([item.prompt for item in items], settings.size)
+    return generations.NewGeneration(
+        project=origin.project,
+        priority=origin.priority,
+        recipe=origin.recipe,
+        items=[
+            generations.NewItem(item.category, item.name, item.prompt, name, chunk, item.details)
+            for item, name, chunk in zip(items, names, chunks, strict=True)
+        ],
+        categories=generation.categories,
+        at_once=settings.at_once,
+        fallback=Fallback(generation.fallback),
+        cache=generation.cache,
+        form=Form(generation.form),
         api_key_id=origin.api_key_id,
         metadata=origin.job_metadata,
         webhook_url=origin.webhook_url,
