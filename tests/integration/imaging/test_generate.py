@@ -247,6 +247,33 @@ def test_a_job_spends_no_more_than_its_budget(easel: Easel) -> None:
     assert easel.generation(job_id).cost == 80_000
 
 
+def test_each_output_of_the_recipe_is_made_of_each_picture_under_a_name_of_its_own(easel: Easel) -> None:
+    outputs = [
+        {"name": "large", "format": "webp", "operations": []},
+        {"name": "small", "format": "jpeg", "operations": [{"op": "resize", "width": 20}]},
+    ]
+    job_id = easel.submit("Tea", "Soup", recipe={"outputs": outputs})
+    easel.work_off()
+    stamp = easel.job(job_id).created_at.strftime("%Y%m%d_%H%M%S")
+    assert [item.outputs for item in easel.items(job_id)] == [
+        [f"image_{name}_{stamp}-large.webp", f"image_{name}_{stamp}-small.jpg"] for name in ("tea", "soup")
+    ]
+    assert easel.scalar("SELECT array_agg(position ORDER BY position) FROM outputs") == [0, 1, 2, 3]
+    assert easel.scalar("SELECT array_agg(DISTINCT width) FROM renditions WHERE format = 'jpeg'") == [20]
+
+
+def test_a_recipe_that_no_picture_fits_leaves_the_items_without_one(easel: Easel) -> None:
+    crop = {"op": "crop", "width": 50, "height": 50, "x": 5000, "y": 5000}
+    job_id = easel.submit("Tea", recipe={"outputs": [{"name": "cut", "format": "png", "operations": [crop]}]})
+    easel.work_off()
+    (item,) = easel.items(job_id)
+    assert (easel.job(job_id).status, item.success, item.provider, item.outputs) == ("completed", False, None, [])
+    assert item.error is not None
+    assert item.error["code"] == "recipe_mismatch"
+    assert painter(easel).drawn == ["Tea"]
+    assert list(easel.store.list("renditions/")) == []
+
+
 def test_a_canceled_job_stops_and_its_chunks_end(easel: Easel) -> None:
     job_id = easel.submit("Tea", "Soup", size=1)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from tests.gemini import FakeGemini, busy, hang, picture, running_gemini
 from tests.integration.imaging.studio import RECIPE
 from tests.integration.shared.crew import IMAGING, Crew
@@ -14,7 +15,7 @@ from tests.integration.shared.processes import Running
 from tests.servers import Servers
 from tests.waiting import eventually
 
-from pixmill_shared.database.models import Generation, GenerationItem
+from pixmill_shared.database.models import Generation, GenerationChunk, GenerationItem
 from pixmill_shared.domain.generation import Form, chunks_of, distinct, safe_name
 from pixmill_shared.domain.jobs import TERMINAL
 from pixmill_shared.repositories import generations
@@ -42,11 +43,11 @@ def start(crew: Crew, name: str = "imaging-io", **changes: str) -> Running:
     return crew.fleet.worker(name, IMAGING, "-Q", "fetch,generate", "-P", "threads", "-c", "8", **changes)
 
 
-def submit(crew: Crew, items: list[tuple[str, str]], *, at_once: int = 5) -> uuid.UUID:
+def submit(crew: Crew, items: list[tuple[str, str]], *, size: int = 3, at_once: int = 5) -> uuid.UUID:
     """Of categories and names."""
     prompts = [f"A photograph of {name} ({category})." for category, name in items]
     safe = distinct(safe_name(name) for _, name in items)
-    places = chunks_of(prompts, 3)
+    places = chunks_of(prompts, size)
     new = [NewItem(*items[at], prompts[at], safe[at], places[at]) for at in range(len(items))]
     categories = list(dict.fromkeys(category for category, _ in items))
     with crew.database.session_scope() as session:
@@ -58,6 +59,12 @@ def submit(crew: Crew, items: list[tuple[str, str]], *, at_once: int = 5) -> uui
 def items_of(crew: Crew, job_id: uuid.UUID) -> list[GenerationItem]:
     with crew.database.session_scope() as session:
         return list(generations.items_of(session, job_id))
+
+
+def chunks_in(crew: Crew, job_id: uuid.UUID) -> list[uuid.UUID]:
+    query = select(GenerationChunk.id).where(GenerationChunk.job_id == job_id).order_by(GenerationChunk.position)
+    with crew.database.session_scope() as session:
+        return list(session.scalars(query))
 
 
 def generation(crew: Crew, job_id: uuid.UUID) -> Generation:
@@ -90,6 +97,37 @@ def test_60_pictures_in_5_categories_come_once_each_though_the_worker_is_killed_
     assert gemini.most_at_once == 3, "MAX_IMAGE_WORKERS"
     events = crew.events(job_id)
     assert (events.count("job.output"), events.count("job.progress"), events.count("job.completed")) == (60, 20, 1)
+
+
+#: Where a worker is killed, in the order in which it passes by.
+POINTS = ("chunk.claimed", "item.begun", "item.drawn", "item.stored", "item.made", "item.finished", "chunk.done")
+
+
+def test_wherever_the_worker_is_killed_each_thing_has_one_picture_in_the_end(crew: Crew, gemini: FakeGemini) -> None:
+    job_id = submit(crew, [("", f"Dish {number}") for number in range(len(POINTS))], size=1, at_once=1)
+    for point, chunk_id in zip(POINTS, chunks_in(crew, job_id), strict=True):
+        crew.arm(point, chunk_id, "kill")
+    worker = start(crew)
+    crew.dispatch()
+    kills = 0
+
+    def ended() -> bool:
+        nonlocal worker, kills
+        if worker.popen.poll() is not None:
+            kills += 1
+            worker = start(crew)
+        return crew.job(job_id).status in TERMINAL
+
+    eventually(ended, within=180)
+    job, made = crew.job(job_id), generation(crew, job_id)
+    assert (job.status, kills) == ("completed", len(POINTS))
+    assert (made.finished_items, made.finished_chunks, made.real_items) == (7, 7, 7)
+    # What had not come to be a row is drawn again, and only that.
+    again = {"item.begun": 1, "item.drawn": 2, "item.stored": 2, "item.made": 2}
+    assert [len(gemini.asked(f"Dish {at} ")) for at in range(7)] == [again.get(point, 1) for point in POINTS]
+    assert len({name for item in items_of(crew, job_id) for name in item.outputs}) == 7
+    events = crew.events(job_id)
+    assert (events.count("job.output"), events.count("job.progress"), events.count("job.completed")) == (7, 7, 1)
 
 
 def test_two_workers_keep_one_pace(crew: Crew, gemini: FakeGemini) -> None:

@@ -141,7 +141,7 @@ class Workshop:
         made.written.append(name)
         self._check()
         self._store.put(name, rendered.data, rendered.media_type)
-        failpoint("item.stored", self._chunk.job_id)
+        failpoint("item.stored", self._chunk.id)
         return {
             "id": rendition_id,
             "storage_key": name,
