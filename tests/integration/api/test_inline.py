@@ -25,6 +25,12 @@ from tests.integration.api.running import Api, environment, run_to_end, running_
 from tests.integration.egress.servers import Handler, Server
 from tests.servers import Servers
 
+from pixmill_shared.database.engine import Database
+from pixmill_shared.repositories import generations
+from pixmill_shared.repositories.generations import NewGeneration, NewItem
+
+PNG = {"outputs": [{"name": "picture", "format": "png", "operations": []}]}
+
 # Processes that wait for processes: on a busy machine each takes its time.
 pytestmark = pytest.mark.timeout(600)
 
@@ -77,6 +83,18 @@ def test_source_behind_a_url_is_fetched_and_rendered(inline: Api, receive: Calla
     done = ended(inline, submit(inline, {"url": server.url("/a.jpg")}))
     assert done["status"] == "completed", done
     assert server.accepts == 1
+
+
+def test_pictures_are_generated_a_few_chunks_at_a_time(inline: Api, postgres_url: str) -> None:
+    new = NewGeneration("default", 1, PNG, [NewItem("", f"Dish {n}", "x", f"dish_{n}", n) for n in range(5)], [""], 5)
+    database = Database(postgres_url)
+    with database.session_scope() as session:
+        job_id = generations.insert(session, new)
+    database.dispose()
+    made = ended(inline, str(job_id))
+    assert (made["status"], made["progress"]) == ("completed", 100)
+    items = inline.query("SELECT provider, success FROM generation_items WHERE job_id = %s", str(job_id))
+    assert items == [("placeholder", False)] * 5, "there is no key"
 
 
 def test_bad_picture_fails_at_once_with_its_own_code(inline: Api) -> None:

@@ -54,6 +54,9 @@ class Crew:
             Lane("notify", _NOTIFY, DELIVERIES * renders, thread, self._ledger),
         ]
         if settings.always:
+            # While a broker is only away for a time, pictures that take minutes wait for it.
+            generates = self.runtime.work.image_workers
+            self._lanes.append(Lane("generate", (QueueName.GENERATE,), generates, thread, self._ledger))
             self._lanes.append(Lane("tasks", _TASKS, REQUESTS, thread, self._ledger))
         largest = None if settings.always else settings.max_bytes
         self.dispatcher = Dispatcher(self.runtime, LocalOutlet(self._lanes, self.runtime.work, largest))
