@@ -222,6 +222,17 @@ def test_a_provider_that_asks_to_wait_is_left_alone_by_all(easel: Easel) -> None
     assert easel.scalar("SELECT count(*) FROM generation_items WHERE success") == 3
 
 
+def test_a_provider_that_is_away_for_hours_is_stood_in_for_at_once(easel: Easel) -> None:
+    def exhausted(_number: int, _subject: Subject) -> Picture | None:
+        raise TransientError(ErrorCode.PROVIDER_UNAVAILABLE, "The quota of the day is used up.", 7_200)
+
+    painter(easel).does = exhausted
+    job_id = easel.submit("Tea")
+    easel.run(easel.due()[0])
+    assert easel.job(job_id).status == "completed"
+    assert easel.items(job_id)[0].provider == "placeholder"
+
+
 @pytest.mark.parametrize("data", [b"no picture", b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40], ids=["text", "empty", "cut"])
 def test_bytes_that_are_no_picture_are_asked_for_again(easel: Easel, data: bytes) -> None:
     def garbage(number: int, _subject: Subject) -> Picture | None:

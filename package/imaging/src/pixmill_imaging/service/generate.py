@@ -37,6 +37,8 @@ _LOOK: Final = 0.2
 """Seconds between two looks whether the turn has come, or the claim is gone."""
 _PATIENT: Final = 10
 """Calls for an item, if the provider says each time when to come again."""
+_TOO_LONG: Final = 600.0
+"""Seconds that a provider may ask for. One that wants more has no picture for anybody who waits."""
 
 #: What the provider sent cannot be used, and the next time it may be.
 _GARBAGE: Final = frozenset(
@@ -193,6 +195,9 @@ class _Worker:
         if error.code != ErrorCode.PROVIDER_UNAVAILABLE:
             raise error
         tries = item.attempts + 1
+        if (error.retry_after or 0) > _TOO_LONG:
+            self._fall_back(item, error)
+            return
         if error.retry_after is not None:
             with self._studio.database.session_scope() as session:
                 provider_calls.pause(session, real.name, error.retry_after)
