@@ -11,6 +11,8 @@ RECIPE = {"outputs": [{"name": "web", "operations": [{"op": "resize", "width": 2
 KEYS = {
     *(
         "job_id",
+        "kind",
+        "generation",
         "status",
         "stage",
         "priority",

@@ -12,7 +12,7 @@ from tests.integration.containers.dockerfile import read_dockerfile
 from tools.env_example import settings_classes, variable, variables
 
 from pixmill_api.__main__ import USED
-from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings
+from pixmill_api.settings import ApiSettings, BatchSettings, GenerationLimitSettings, LimitSettings, UploadSettings
 from pixmill_api.settings.cors import CorsSettings
 from pixmill_api.settings.inline import InlineSettings
 from pixmill_api.settings.streams import StreamSettings
@@ -27,6 +27,7 @@ from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.flower import FlowerSettings
+from pixmill_shared.settings.generation import ChunkSettings
 from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.probing import ProbeSettings
@@ -55,6 +56,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
         *(LimitSettings, RedisSettings, RotationSettings, UploadSettings, BatchSettings, InlineSettings),
+        *(GenerationLimitSettings, ChunkSettings),
         CorsSettings,
         ArchiveSettings,
         StreamSettings,

@@ -17,6 +17,7 @@ from pixmill_api.progress.hub import Hub
 from pixmill_api.settings import (
     ApiSettings,
     BatchSettings,
+    GenerationLimitSettings,
     LimitSettings,
     StreamSettings,
     UploadSettings,
@@ -33,6 +34,7 @@ from pixmill_shared.settings.base import Settings, check_together
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.generation import ChunkSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
@@ -52,6 +54,8 @@ USED: Final[tuple[type[Settings], ...]] = (
     InlineSettings,
     UploadSettings,
     BatchSettings,
+    GenerationLimitSettings,
+    ChunkSettings,
     LimitSettings,
     AdmissionSettings,
     StreamSettings,

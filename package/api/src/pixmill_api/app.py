@@ -26,6 +26,7 @@ from pixmill_api.routes import (
     events,
     files,
     health,
+    images,
     jobs,
     keys,
     pipelines,
@@ -41,7 +42,14 @@ from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys, in_database
 from pixmill_api.service.remembering import Remembering
 from pixmill_api.service.stats import STATS_AGE
-from pixmill_api.settings import ApiSettings, BatchSettings, LimitSettings, UploadSettings, refuse_exposure
+from pixmill_api.settings import (
+    ApiSettings,
+    BatchSettings,
+    GenerationLimitSettings,
+    LimitSettings,
+    UploadSettings,
+    refuse_exposure,
+)
 from pixmill_api.settings.cors import CorsSettings
 from pixmill_api.settings.inline import InlineSettings
 from pixmill_api.tus_protocol import TusProtocol
@@ -50,6 +58,7 @@ from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.generation import ChunkSettings
 from pixmill_shared.settings.process import ListenSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.secrets import RotationSettings
@@ -60,6 +69,7 @@ _RESOURCES: Final = (
     process,
     jobs,
     batches,
+    images,
     presets,
     pipelines,
     endpoints,
@@ -86,7 +96,8 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     refuse_exposure(settings, ListenSettings.load())
     runtime, egress = runtime or start_runtime(threads=settings.threads), EgressSettings.load()
     limits, admission = LimitSettings.load(), AdmissionSettings.load()
-    inline = inline_worker(InlineSettings.load())
+    inline_settings = InlineSettings.load()
+    inline = inline_worker(inline_settings)
     context = Context(
         runtime=runtime,
         settings=settings,
@@ -95,6 +106,9 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         max_source_bytes=egress.max_source_bytes,
         uploads=UploadSettings.load(),
         batches=BatchSettings.load(),
+        generation=GenerationLimitSettings.load(),
+        chunks=ChunkSettings.load(),
+        menus=inline_settings.async_enabled,
         egress_allow=egress.allow_list(),
         rotation_grace=RotationSettings.load().grace,
         archives=ArchiveSettings.load(),

@@ -18,7 +18,7 @@ from pixmill_api.progress.links import StreamLinks
 from pixmill_api.service.backlog import Backlog
 from pixmill_api.service.known_keys import KnownKeys
 from pixmill_api.service.remembering import Remembering
-from pixmill_api.settings import ApiSettings, BatchSettings, UploadSettings
+from pixmill_api.settings import ApiSettings, BatchSettings, GenerationLimitSettings, UploadSettings
 from pixmill_shared.contract.scopes import Scope
 from pixmill_shared.domain.addresses import AllowList
 from pixmill_shared.observability.health import Readiness
@@ -26,6 +26,7 @@ from pixmill_shared.repositories.api_keys import CheckedKey
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
+from pixmill_shared.settings.generation import ChunkSettings
 
 DEFAULT_PROJECT: Final = "default"
 """Whose everything is where keys are off."""
@@ -44,6 +45,10 @@ class Context:
     max_source_bytes: int
     uploads: UploadSettings
     batches: BatchSettings
+    generation: GenerationLimitSettings
+    chunks: ChunkSettings
+    #: Are menus taken?
+    menus: bool
     egress_allow: AllowList
     rotation_grace: int
     archives: ArchiveSettings

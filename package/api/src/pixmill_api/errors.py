@@ -12,6 +12,7 @@ RequestError
  |- NotAuthenticated     no key, or one that does not exist
  |- ScopeMissing         the key may not do that
  |- PresetRequired       the key may name presets, and send no recipe of its own
+ |- NotOffered           something that this installation has switched off
  |- LinkRefused          a signed URL that is tampered with or has expired
  |- NotFound             there is no such thing, or it is another project's
  |- Gone                 there was one, and its time is over
@@ -99,6 +100,10 @@ class ScopeMissing(RequestError):
 class PresetRequired(RequestError):
     def __init__(self) -> None:
         super().__init__("The API key may name presets only. Send `preset` instead of what is to be done itself.")
+
+
+class NotOffered(RequestError):
+    pass
 
 
 class LinkRefused(RequestError):

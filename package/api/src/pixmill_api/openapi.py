@@ -49,7 +49,7 @@ def success(status: int, *models: type[BaseModel]) -> Responses:
 _MEANINGS: Final = {
     400: "The request cannot be read",
     401: "An API key is needed",
-    403: "The API key may not do that; or the link is not valid, or no longer",
+    403: "The API key may not do that; the link is not valid, or no longer; or it is switched off here",
     404: "There is no such thing, or it is another project's",
     408: "The body came too slowly",
     409: "Not in this state; or the first request under the `Idempotency-Key` is still running, see `Retry-After`",
@@ -72,9 +72,10 @@ def problems_of(*statuses: int) -> Responses:
     return {status: {"description": _MEANINGS.get(status, "Not possible"), "content": content} for status in statuses}
 
 
-def body(model: type[BaseModel], *, form: type[BaseModel] | None = None, required: bool = True) -> Extra:
-    """A request body of JSON, or of the multipart ``form`` if there is one."""
-    content = {JSON: {"schema": Reference(Used(model, "validation"))}}
+def body(*models: type[BaseModel], form: type[BaseModel] | None = None, required: bool = True) -> Extra:
+    """A request body of JSON, which is one of ``models``, or of the multipart ``form`` if there is one."""
+    found = [Reference(Used(model, "validation")) for model in models]
+    content: dict[str, Any] = {JSON: {"schema": found[0] if len(found) == 1 else {"anyOf": found}}}
     if form is not None:
         content[FORM] = {"schema": Reference(Used(form, "validation"))}
     return {"requestBody": {"required": required, "content": content}}

@@ -37,6 +37,7 @@ class ProblemCode(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     PRESET_REQUIRED = "preset_required"
+    NOT_OFFERED = "not_offered"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
@@ -77,6 +78,7 @@ _KINDS: Final[dict[type[errors.RequestError], Kind]] = {
     errors.NotAuthenticated: Kind(401, ProblemCode.UNAUTHENTICATED, "An API key is needed"),
     errors.ScopeMissing: Kind(403, ProblemCode.FORBIDDEN, "The API key may not do that"),
     errors.PresetRequired: Kind(403, ProblemCode.PRESET_REQUIRED, "The API key may name presets only"),
+    errors.NotOffered: Kind(403, ProblemCode.NOT_OFFERED, "That is switched off here"),
     errors.LinkRefused: Kind(403, ProblemCode.FORBIDDEN, "The link does not open this file"),
     errors.NotFound: Kind(404, ProblemCode.NOT_FOUND, "There is no such thing"),
     errors.Conflict: Kind(409, ProblemCode.CONFLICT, "It is too late for that"),

@@ -11,6 +11,7 @@ from pixmill_api.errors import InvalidRequest
 from pixmill_api.preset_schemas import PresetRequest
 from pixmill_api.process_schemas import BOX, ShortOptions
 from pixmill_api.schemas import JobRequest
+from pixmill_shared.domain.jobs import JobKind
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.domain.recipe import Limits, Recipe, RecipeError, parse_recipe, process_recipe
 
@@ -71,13 +72,14 @@ def read_preset(document: object, limits: Limits) -> tuple[PresetRequest, Recipe
 
 def read_body(model: type[Body], document: object) -> Body:
     """Any body that has no recipe in it. Raises InvalidRequest."""
-    body, wrong = _checked(model, _object(document))
+    body, wrong = _checked(model, checked_object(document))
     if body is None:
         raise InvalidRequest(wrong)
     return body
 
 
-def _object(document: object) -> dict[str, Any]:
+def checked_object(document: object) -> dict[str, Any]:
+    """Raises InvalidRequest for what is none, or cannot be kept."""
     wrong = unstorable(document)
     if wrong:
         raise InvalidRequest(wrong)
@@ -94,7 +96,13 @@ def _checked(model: type[Body], document: dict[str, Any]) -> tuple[Body | None, 
 
 
 def _read(model: type[Body], given: object, recipe_of: Callable[[dict[str, Any]], Found]) -> tuple[Body, Found]:
-    document = _object(given)
+    return read_document_of(model, checked_object(given), recipe_of)
+
+
+def read_document_of(
+    model: type[Body], document: dict[str, Any], recipe_of: Callable[[dict[str, Any]], Found]
+) -> tuple[Body, Found]:
+    """What ``checked_object`` gave, and the recipe in it. Raises InvalidRequest with the errors of both."""
     body, wrong = _checked(model, document)
     try:
         recipe = recipe_of(document)
@@ -103,6 +111,14 @@ def _read(model: type[Body], given: object, recipe_of: Callable[[dict[str, Any]]
     if body is None or wrong:
         raise InvalidRequest(wrong)
     return body, recipe
+
+
+def kind_of(document: object) -> JobKind:
+    """Of a body for ``POST /jobs``. Raises InvalidRequest."""
+    kind = document.get("kind", JobKind.PROCESS) if isinstance(document, dict) else JobKind.PROCESS
+    if kind not in list(JobKind):
+        raise InvalidRequest([JsonError("/kind", "should be 'process' or 'generate'")])
+    return JobKind(kind)
 
 
 def _json_error(found: ErrorDetails) -> JsonError:

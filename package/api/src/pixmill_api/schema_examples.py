@@ -56,6 +56,7 @@ OUTPUT: Final[dict[str, Any]] = {
 }
 JOB: Final[dict[str, Any]] = {
     "job_id": _JOB,
+    "kind": "process",
     "status": "completed",
     "stage": None,
     "priority": "normal",
@@ -75,6 +76,7 @@ JOB: Final[dict[str, Any]] = {
     "error": None,
     "attempts": 1,
     "queue_position": None,
+    "generation": None,
     "batch_id": None,
     "batch_index": None,
     "pipeline_id": None,
@@ -94,4 +96,85 @@ ENDPOINT_REQUEST: Final[dict[str, Any]] = {
     "url": "https://example.com/hooks/pixmill",
     "events": ["job.completed", "job.failed"],
     "description": "the shop",
+}
+
+GENERATE_REQUEST: Final[dict[str, Any]] = {
+    "kind": "generate",
+    "items": [
+        {"name": "Edamame", "category": "Starters", "description": "Young soybeans with sea salt"},
+        {"name": "Garden chair", "prompt": "A green garden chair in the rain, as a watercolour"},
+    ],
+    "webhook_url": "https://example.com/hooks/pixmill",
+}
+_PICTURE: Final = "menu_image_edamame_20301231_220000.png"
+_REFUSED: Final = {
+    "code": "provider_refused",
+    "title": "The image provider refused the request",
+    "detail": "The model refused: SAFETY.",
+    "retryable": False,
+}
+ITEMS: Final[dict[str, Any]] = {
+    "data": [
+        {
+            "position": 0,
+            "category": "Starters",
+            "name": "Edamame",
+            "prompt": "A photograph of Edamame (Starters).",
+            "status": "finished",
+            "generation_success": True,
+            "provider": "gemini",
+            "error": None,
+            "outputs": [{**OUTPUT, "name": "image_edamame_20301231_220000.png", "format": "png"}],
+            "cached": False,
+            "duration_ms": 6210,
+        }
+    ],
+    "next_cursor": None,
+    "has_more": False,
+}
+DISH: Final[dict[str, Any]] = {
+    "japanese_name": "枝豆",
+    "english_name": "Edamame",
+    "description": "Young soybeans, boiled in their pods, with sea salt",
+    "price": "¥480",
+}
+MENU_REQUEST: Final[dict[str, Any]] = {"final_menu": {"前菜": [DISH]}, "session_id": "table-7"}
+MENU_ACCEPTED: Final[dict[str, Any]] = {
+    "success": True,
+    "job_id": _JOB,
+    "status": "queued",
+    "session_id": "table-7",
+    "total_items": 1,
+    "total_chunks": 1,
+    "estimated_time_seconds": 8,
+    "status_endpoint": f"/api/v1/image/status/{_JOB}",
+    "urls": {**JOB["urls"], "cancel": f"{_API}/jobs/{_JOB}/cancel"},
+}
+PICTURED: Final[dict[str, Any]] = {
+    **DISH,
+    "image_url": f"/api/v1/jobs/{_JOB}/outputs/{_PICTURE}",
+    "generation_success": False,
+    "provider": "placeholder",
+    "error": _REFUSED,
+}
+MENU_STATUS: Final[dict[str, Any]] = {
+    "job_id": _JOB,
+    "status": "completed",
+    "progress_percent": 100,
+    "session_id": "table-7",
+    "processing_info": {
+        "total_chunks": 1,
+        "completed_chunks": 1,
+        "total_items": 1,
+        "completed_items": 1,
+        "estimated_time_seconds": 0,
+        "created_at": "2030-12-31T22:00:00.120000Z",
+        "started_at": "2030-12-31T22:00:00.140000Z",
+        "finished_at": "2030-12-31T22:00:08.310000Z",
+    },
+    "total_items": 1,
+    "images_generated": {"前菜": [PICTURED]},
+    "total_images": 1,
+    "success_rate": 0.0,
+    "error": None,
 }

@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,12 +12,13 @@ from pixmill_api.domain.documents import MAX_METADATA_BYTES, MAX_METADATA_KEY_LE
 from pixmill_api.domain.moments import MEANT, parse_moment
 from pixmill_api.domain.patterns import PLACE, TEXT, WEB_URL
 from pixmill_api.domain.presets import REFERENCE_PATTERN
+from pixmill_api.generation_schemas import GenerationDocument
 from pixmill_api.parameters import Id
 from pixmill_api.schema_rules import NO_KEYS, WITH_DESTINATION, as_form, one_of
 from pixmill_api.webhook_schemas import ReceiverUrl
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.queues import Priority
-from pixmill_shared.domain.jobs import JobStatus, Stage
+from pixmill_shared.domain.jobs import JobKind, JobStatus, Stage
 from pixmill_shared.domain.places import MAX_PLACE
 from pixmill_shared.domain.recipe import RECIPE_SCHEMA
 from pixmill_shared.egress import InvalidUrl
@@ -153,6 +154,7 @@ class JobRequest(Options):
         }
     )
 
+    kind: Literal["process"] = "process"
     source: Source
     destination: Place | None = Field(
         default=None,
@@ -227,16 +229,21 @@ class JobDocument(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [schema_examples.JOB]})
 
     job_id: uuid.UUID
+    kind: JobKind
     status: JobStatus
     stage: Stage | None
     priority: Priority
     progress: int = Field(ge=0, le=100, description="percent")
-    source: dict[str, Any]
+    source: dict[str, Any] = Field(description="of a job that generates: empty")
     destination: str | None
     preset: PresetUsed | None = Field(description="what the recipe was named")
-    outputs: list[OutputDocument]
+    outputs: list[OutputDocument] = Field(
+        description="of a job that generates: those that are there, also while it runs, the first of very many "
+        "(1,000; 100 in lists); `/items` has all"
+    )
     result: OutputDocument | None
     error: JobError | None
+    generation: GenerationDocument | None = Field(description="of a job that generates, else null")
     attempts: int
     queue_position: int | None
     batch_id: uuid.UUID | None

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from pixmill_api.progress.event import Event, as_json
 from pixmill_api.progress.feed import Feeds
 from pixmill_api.progress.listening import Ending
 from pixmill_api.progress.reading import Found, Reader, Wanted, event_document
-from pixmill_api.progress.states import BatchState, JobLook, JobState
+from pixmill_api.progress.states import BatchState, JobLook, JobState, Told
 from pixmill_api.progress.topics import Asked, Board
 from pixmill_api.repositories.watching import EventRow
 from pixmill_shared.domain.ids import least_id
@@ -65,6 +65,7 @@ class Passes:
         wanted = Wanted(
             jobs=list(jobs),
             looks=[id for id, topic in self.jobs.topics.items() if _unended(topic.state)] if look else (),
+            told=self._told() if look else (),
             batches=list(batches),
             events_of=events,
             events_since=least_id(recent) if look and self.feeds else None,
@@ -103,12 +104,17 @@ class Passes:
 
     def _apply(self, wanted: Wanted, found: Found) -> None:
         for id in wanted.looks:
-            self._looked(id, found.looks.get(id))
+            self._looked(id, found.looks.get(id), found.told.get(id, ()))
         self.feeds.add((row.project, _event(row)) for row in found.events)
         if wanted.events_since is not None:
             self.feeds.begin()
 
-    def _looked(self, id: str, look: JobLook | None) -> None:
+    def _told(self) -> list[tuple[str, int]]:
+        """Of jobs that generate, the last events that are known."""
+        found = [(id, topic.state) for id, topic in self.jobs.topics.items() if _unended(topic.state)]
+        return [(id, state.last_told) for id, state in found if state is not None and state.generates]
+
+    def _looked(self, id: str, look: JobLook | None, told: Sequence[Told]) -> None:
         topic = self.jobs.topics.get(id)
         if topic is None or topic.state is None:
             return
@@ -117,7 +123,7 @@ class Passes:
         elif look.ended:
             self.jobs.note((id,))
         else:
-            topic.show(topic.state.seen(look))
+            topic.show(topic.state.seen(look).telling(told))
 
 
 def _unended(state: JobState | BatchState | None) -> bool:

@@ -1,6 +1,7 @@
 """What the hub reads from rows, many at once: in a thread of its own, in one short transaction a pass."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,12 +11,13 @@ from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Context
 from pixmill_api.progress.event import as_json
-from pixmill_api.progress.states import BatchState, JobLook, JobState
-from pixmill_api.repositories import job_views, watching
+from pixmill_api.progress.states import BatchState, JobLook, JobState, Told
+from pixmill_api.repositories import watching
 from pixmill_api.service.batch_documents import shown_batch
-from pixmill_api.service.job_documents import job_document
+from pixmill_api.service.job_documents import described_outputs, shown_jobs
+from pixmill_shared.contract.events import EventType
 from pixmill_shared.database.models import Batch, Job
-from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.domain.jobs import JobKind, JobStatus, Stage
 from pixmill_shared.domain.moments import utc
 
 
@@ -26,6 +28,8 @@ class Wanted:
     jobs: Sequence[str] = ()
     looks: Sequence[str] = ()
     batches: Sequence[str] = ()
+    #: Jobs that generate, and the last events that are known of them.
+    told: Sequence[tuple[str, int]] = ()
     events_of: Sequence[str] = ()
     #: All events after this id.
     events_since: uuid.UUID | None = None
@@ -37,6 +41,7 @@ class Found:
 
     jobs: dict[str, JobState] = field(default_factory=dict)
     looks: dict[str, JobLook] = field(default_factory=dict)
+    told: dict[str, list[Told]] = field(default_factory=dict)
     batches: dict[str, BatchState] = field(default_factory=dict)
     events: list[watching.EventRow] = field(default_factory=list)
 
@@ -55,6 +60,7 @@ class Reader:
                 looks={row.pop("id"): JobLook(**row) for row in watching.looks(session, wanted.looks)}
                 if wanted.looks
                 else {},
+                told=self._told(session, wanted.told) if wanted.told else {},
                 batches=self._batches(session, wanted.batches) if wanted.batches else {},
                 events=_events(session, wanted),
             )
@@ -66,15 +72,25 @@ class Reader:
 
     def _jobs(self, session: Session, ids: Sequence[str]) -> dict[str, JobState]:
         rows = session.scalars(select(Job).where(Job.id.in_([uuid.UUID(id) for id in ids]))).all()
-        made = [job.id for job in rows if job.status == JobStatus.COMPLETED]
-        outputs = job_views.outputs_of_all(session, made) if made else {}
-        return {str(job.id): self._job(session, job, outputs.get(job.id, [])) for job in rows}
+        told = self._told(session, [(str(job.id), 0) for job in rows if job.kind == JobKind.GENERATE])
+        documents = shown_jobs(self._context, session, rows)
+        return {
+            str(job.id): _state(job, document, told.get(str(job.id), ()))
+            for job, document in zip(rows, documents, strict=True)
+        }
 
-    def _job(self, session: Session, job: Job, outputs: Any) -> JobState:
-        place = job_views.place(session, job.id) if job.status == JobStatus.QUEUED else None
-        document = job_document(job, outputs, place, self._context)
-        look = JobLook(job.project, job.status, job.stage, job.progress, job.sequence)
-        return JobState(look, as_json(document), tuple(as_json(output) for output in document["outputs"]))
+    def _told(self, session: Session, after: Sequence[tuple[str, int]]) -> dict[str, list[Told]]:
+        """By job, its events that came after the last one that is known."""
+        rows = watching.told_since(session, after) if after else []
+        names: dict[uuid.UUID, list[str]] = defaultdict(list)
+        for row in rows:
+            names[uuid.UUID(row.job_id)] += row.data.get("outputs", ())
+        outputs = described_outputs(self._context, session, names)
+        found: dict[str, list[Told]] = defaultdict(list)
+        for row in rows:
+            data = as_json(_told_document(row, outputs.get(uuid.UUID(row.job_id), {})))
+            found[row.job_id].append(Told(row.sequence, row.type, data))
+        return found
 
     def _batches(self, session: Session, ids: Sequence[str]) -> dict[str, BatchState]:
         rows = session.scalars(select(Batch).where(Batch.id.in_([uuid.UUID(id) for id in ids])))
@@ -86,6 +102,21 @@ class Reader:
         done = batch.completed + batch.failed + batch.canceled
         ended = batch.finished_at is not None
         return BatchState(batch.project, batch.status, done, as_json(counts), as_json(document), ended)
+
+
+def _state(job: Job, document: dict[str, Any], told: Sequence[Told]) -> JobState:
+    look = JobLook(job.project, job.status, job.stage, job.progress, job.sequence)
+    generates = job.kind == JobKind.GENERATE
+    outputs = () if generates else tuple(as_json(output) for output in document["outputs"])
+    return JobState(look, as_json(document), job.sequence, outputs, tuple(told), generates)
+
+
+def _told_document(row: watching.ToldRow, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """``data`` of an event before the end: of an item with its outputs, as far as they are still there."""
+    if row.type == EventType.JOB_PROGRESS:
+        return {"job_id": row.job_id, "status": JobStatus.PROCESSING, "stage": Stage.GENERATE, **row.data}
+    made = [outputs[name] for name in row.data.get("outputs", ()) if name in outputs]
+    return {"job_id": row.job_id, **row.data, "outputs": made}
 
 
 def _events(session: Session, wanted: Wanted) -> list[watching.EventRow]:
@@ -107,4 +138,5 @@ def event_document(row: watching.EventRow) -> dict[str, Any]:
         "error": row.error if row.status == JobStatus.FAILED else None,
         "metadata": row.metadata,
         "at": utc(row.at),
+        **row.data,
     }

@@ -1,5 +1,6 @@
 """How far jobs and batches are, as read from their rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pixmill_shared.domain.jobs import TERMINAL, JobStatus
@@ -21,16 +22,34 @@ class JobLook:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An event of a job that was told before its end; ``data`` is JSON."""
+
+    sequence: int
+    type: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobState:
-    """``document`` and ``outputs`` are JSON, as old as the last reading of the whole job; ``outputs`` in order."""
+    """``document`` and ``outputs`` are JSON, as old as the last reading of the whole job, whose ``sequence`` is that of
+    the job then; ``outputs`` in order. A job that generates has none of these: they are among its events, in ``told``.
+    """
 
     look: JobLook
     document: str
+    sequence: int
     outputs: tuple[str, ...] = ()
+    told: tuple[Told, ...] = ()
+    generates: bool = False
 
     @property
     def ended(self) -> bool:
         return self.look.ended
+
+    @property
+    def last_told(self) -> int:
+        return self.told[-1].sequence if self.told else 0
 
     def at(self, stage: str, progress: int) -> "JobState":
         """What its worker says, which may be late: a job that has ended stays so."""
@@ -44,6 +63,11 @@ class JobState:
         if (look.status, look.stage) == (known.status, known.stage) and look.progress < known.progress:
             look = replace(look, progress=known.progress)
         return self if look == known else replace(self, look=look)
+
+    def telling(self, more: Sequence[Told]) -> "JobState":
+        """With what came since; whatever was known before is left out."""
+        new = tuple(each for each in more if each.sequence > self.last_told)
+        return replace(self, told=self.told + new) if new else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,14 +34,15 @@ def sequence_of(last_event_id: str | None, newest: int) -> int | None:
 
 
 class JobStream:
-    """Ids count the job's events: first its outputs, in order, then its end. A snapshot has that of the event before
-    it, so that whoever breaks off behind a snapshot misses nothing.
+    """Ids count the job's events: first its outputs, in order, then its end; of a job that generates each item and each
+    chunk as they come. A snapshot has that of the event before it, so that whoever breaks off behind a snapshot misses
+    nothing.
     """
 
     def __init__(self, topic: Topic[JobState], state: JobState, last_event_id: str | None) -> None:
         self._topic = topic
         self._at = sequence_of(last_event_id, state.look.sequence)
-        self._shown: JobLook | None = None
+        self._shown: tuple[str, str | None, int] | None = None
         self.over = self._at is not None and state.ended and self._at == state.look.sequence
 
     def due_in(self, now: float) -> float:
@@ -54,31 +55,43 @@ class JobStream:
             return []
         events = []
         if self._at is None:
-            self._at = state.look.sequence - (1 if state.ended else 0)
-            self._shown = state.look
+            self._at = state.sequence - (1 if state.ended else 0)
+            self._shown = _seen(state.look)
             events.append(Event(str(self._at), StreamEvent.SNAPSHOT, state.document))
+        told = self._told(state, self._at)
         if state.ended:
-            events += self._ended(state, self._at)
+            events += told or self._outputs(state, self._at)
+            events += self._end(state, self._at)
             self.over = True
-        elif self._shown != state.look:
-            self._shown = state.look
-            events.append(Event(None, StreamEvent.JOB_PROGRESS, as_json(self._progress(state.look))))
-        return events
+            return events
+        self._at = max(self._at, state.last_told)
+        if self._shown != (seen := _seen(state.look)):
+            self._shown = seen
+            told.append(Event(None, StreamEvent.JOB_PROGRESS, as_json(self._progress(state.look))))
+        return events + told
 
     def _progress(self, look: JobLook) -> dict[str, Any]:
         return {"job_id": self._topic.id, "status": look.status, "stage": look.stage, "progress": look.progress}
 
-    def _ended(self, state: JobState, seen: int) -> list[Event]:
-        last = state.look.sequence
-        first = last - len(state.outputs)
-        events = [
+    def _told(self, state: JobState, seen: int) -> list[Event]:
+        return [Event(str(each.sequence), each.type, each.data) for each in state.told if each.sequence > seen]
+
+    def _outputs(self, state: JobState, seen: int) -> list[Event]:
+        first = state.look.sequence - len(state.outputs)
+        return [
             Event(str(number), StreamEvent.JOB_OUTPUT, f'{{"job_id":"{self._topic.id}","output":{output}}}')
             for number, output in enumerate(state.outputs, first)
             if number > seen
         ]
-        if last > seen:
-            events.append(Event(str(last), f"job.{state.look.status}", state.document))
-        return events
+
+    def _end(self, state: JobState, seen: int) -> list[Event]:
+        last = state.look.sequence
+        return [Event(str(last), f"job.{state.look.status}", state.document)] if last > seen else []
+
+
+def _seen(look: JobLook) -> tuple[str, str | None, int]:
+    """What a percentage tells: events have their own ids."""
+    return look.status, look.stage, look.progress
 
 
 class BatchStream:

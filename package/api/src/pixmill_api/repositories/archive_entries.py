@@ -65,7 +65,7 @@ class Contents:
 
 
 def of_job(session: Session, job_id: uuid.UUID) -> list[Entry]:
-    """All of them: a recipe has a few dozen at most."""
+    """All of them: a recipe has a few dozen at most, and a job that generates a few thousand."""
     return [Entry(**row) for row in _ALL_OF_JOB.run(session, job_id)]
 
 

@@ -3,11 +3,11 @@
 import datetime
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Boolean, ColumnElement, Row, false, literal_column, or_, select
+from sqlalchemy import Boolean, ColumnElement, Row, and_, false, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from pixmill_api.domain.metadata_filters import Filter
@@ -18,6 +18,12 @@ from pixmill_shared.domain.jobs import JobStatus
 
 MAX_POSITION: Final = 1_000
 """Above it nobody counts: the look-up must cost the same with a million rows."""
+
+MOST_SHOWN: Final = 1_000
+MOST_LISTED: Final = 100
+"""Outputs of a job that it is shown with, alone and among others. More than a recipe may have, but a job that generates
+has those of its recipe for each item.
+"""
 
 SKEW: Final = datetime.timedelta(hours=1)
 """By which clocks may differ, at most."""
@@ -89,7 +95,9 @@ class WhichJobs:
         if self.batch_id is not None:
             found.append(Job.batch_id == self.batch_id)
         if self.pipeline_id is not None:
-            found.append(Job.pipeline_id == self.pipeline_id)
+            # Not by an equal one: the order would then be that of all jobs of the project, of which a pipeline may have
+            # made few, and long ago.
+            found += [Job.pipeline_id >= self.pipeline_id, Job.pipeline_id <= self.pipeline_id]
         # Ids are minted by the API's clocks, shortly before the row has its time from the database's.
         if self.since is not None:
             found += [Job.created_at >= self.since, Job.id >= _id_of(self.since, -SKEW)]
@@ -107,13 +115,27 @@ def page(session: Session, which: WhichJobs, *, limit: int, before: uuid.UUID | 
     query = select(Job).where(*which.conditions())
     if before is not None:
         query = query.where(Job.id < before)
-    return session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
+    order = (Job.id.desc(),) if which.pipeline_id is None else (Job.pipeline_id.desc(), Job.id.desc())
+    return session.scalars(query.order_by(*order).limit(limit + 1)).all()
 
 
-def outputs_of_all(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Row[Output, Rendition]]]:
-    """By job, in the recipe's order."""
+def outputs_of_all(
+    session: Session, job_ids: Sequence[uuid.UUID], most: int = MOST_LISTED
+) -> dict[uuid.UUID, list[Row[Output, Rendition]]]:
+    """By job, in the recipe's order, those with the first ``most`` positions."""
+    return _outputs(session, Output.job_id.in_(job_ids), Output.position < most)
+
+
+def outputs_named(
+    session: Session, names: Mapping[uuid.UUID, Sequence[str]]
+) -> dict[uuid.UUID, list[Row[Output, Rendition]]]:
+    """Of some jobs, outputs by name; in their order."""
+    return _outputs(session, or_(*(and_(Output.job_id == job, Output.name.in_(names[job])) for job in names)))
+
+
+def _outputs(session: Session, *conditions: ColumnElement[bool]) -> dict[uuid.UUID, list[Row[Output, Rendition]]]:
     query = select(Output, Rendition).join(Rendition, Output.rendition_id == Rendition.id)
     found: dict[uuid.UUID, list[Any]] = defaultdict(list)
-    for row in session.execute(query.where(Output.job_id.in_(job_ids)).order_by(Output.position)):
+    for row in session.execute(query.where(*conditions).order_by(Output.position)):
         found[row[0].job_id].append(row)
     return found

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from pixmill_shared.contract.events import EventType
 from pixmill_shared.database.prepared import Prepared
 
 MOST_SCANNED: Final = 10_000
@@ -19,8 +20,18 @@ _LOOK: Final = Prepared(
     "SELECT id::text, project, status, stage, progress, sequence FROM jobs WHERE id = ANY($1::uuid[])", "text[]"
 )
 
+_TOLD: Final = Prepared(
+    f"""
+    SELECT e.job_id::text, e.sequence, e.type, e.data
+    FROM unnest($1::uuid[], $2::int[]) AS k(job_id, sequence) JOIN job_events e
+      ON e.job_id = k.job_id AND e.sequence > k.sequence
+    WHERE e.type IN ('{EventType.JOB_OUTPUT}', '{EventType.JOB_PROGRESS}') ORDER BY e.sequence
+    """,
+    *("text[]", "int[]"),
+)
+
 _COLUMNS: Final = """e.id::text, e.job_id::text, j.batch_id::text, j.project, e.sequence, e.type, e.at, j.status,
-  j.error, j.metadata"""
+  j.error, j.metadata, e.data"""
 
 _OF_JOBS: Final = Prepared(
     f"SELECT {_COLUMNS} FROM job_events e JOIN jobs j ON j.id = e.job_id WHERE e.job_id = ANY($1::uuid[])", "text[]"
@@ -62,6 +73,23 @@ class EventRow(NamedTuple):
     status: str
     error: dict[str, Any] | None
     metadata: dict[str, Any]
+    #: Of its own; that of an end says nothing.
+    data: dict[str, Any]
+
+
+class ToldRow(NamedTuple):
+    """An event of a job that came before its end."""
+
+    job_id: str
+    sequence: int
+    type: str
+    data: dict[str, Any]
+
+
+def told_since(session: Session, known: Sequence[tuple[str, int]]) -> list[ToldRow]:
+    """Of these jobs, what came after these events; in order."""
+    ids, sequences = [id for id, _ in known], [sequence for _, sequence in known]
+    return [ToldRow(**row) for row in _TOLD.run(session, ids, sequences)]
 
 
 def looks(session: Session, job_ids: Sequence[str]) -> list[dict[str, Any]]:

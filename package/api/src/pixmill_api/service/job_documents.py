@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 from pixmill_api.auth import Caller, Context
 from pixmill_api.errors import NotFound
 from pixmill_api.repositories import job_views
+from pixmill_api.service.generation_counts import generation_document, typical
 from pixmill_api.service.pages import page_of
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.database.models import Job, Output, Rendition
-from pixmill_shared.domain.jobs import TERMINAL, JobStatus
+from pixmill_shared.domain.jobs import TERMINAL, JobKind, JobStatus
 from pixmill_shared.domain.moments import utc
-from pixmill_shared.repositories import results
+from pixmill_shared.repositories import generations, results
 from pixmill_shared.service.outputs import describe_outputs, filename
 
 
@@ -36,9 +37,46 @@ def found_job(session: Session, caller: Caller, job_id: uuid.UUID) -> Job:
 
 def shown_job(context: Context, session: Session, job: Job) -> dict[str, Any]:
     """The document of one job, with all that is read for it."""
-    outputs = results.outputs_of(session, job.id) if job.status == JobStatus.COMPLETED else []
-    place = job_views.place(session, job.id) if job.status == JobStatus.QUEUED else None
-    return job_document(job, outputs, place, context)
+    [found] = shown_jobs(context, session, [job])
+    return found
+
+
+def shown_jobs(context: Context, session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """As ``shown_job``, of several."""
+    outputs = _outputs(session, jobs, job_views.MOST_SHOWN)
+    places = {job.id: job_views.place(session, job.id) for job in jobs if job.status == JobStatus.QUEUED}
+    generated = generation_documents_of(context, session, jobs)
+    return [
+        job_document(job, outputs.get(job.id, []), places.get(job.id), context, generated.get(job.id)) for job in jobs
+    ]
+
+
+def generation_documents_of(context: Context, session: Session, jobs: Sequence[Job]) -> dict[uuid.UUID, dict[str, Any]]:
+    """By job, of those that generate."""
+    ids = [job.id for job in jobs if job.kind == JobKind.GENERATE]
+    found = generations.find_all(session, ids) if ids else {}
+    seconds = typical(session, jobs, found)
+    at_once = context.chunks.at_once
+    return {job.id: generation_document(job, found[job.id], at_once, seconds) for job in jobs if job.id in found}
+
+
+def _outputs(session: Session, jobs: Sequence[Job], most: int) -> dict[uuid.UUID, list[Row[Output, Rendition]]]:
+    """Of one that generates they are there before its end."""
+    some = [job.id for job in jobs if job.status == JobStatus.COMPLETED or job.kind == JobKind.GENERATE]
+    return job_views.outputs_of_all(session, some, most) if some else {}
+
+
+def described_outputs(
+    context: Context, session: Session, names: Mapping[uuid.UUID, Sequence[str]]
+) -> dict[uuid.UUID, dict[str, dict[str, Any]]]:
+    """Documents of some jobs' outputs, by job and name; those that are not there are missing."""
+    some = {job: found for job, found in names.items() if found}
+    rows = job_views.outputs_named(session, some) if some else {}
+    until = url_expiry(context)
+    return {
+        job: {document["name"]: document for document in describe_outputs(found, context.runtime.store, until)}
+        for job, found in rows.items()
+    }
 
 
 def list_jobs(context: Context, which: job_views.WhichJobs, *, limit: int, before: uuid.UUID | None) -> dict[str, Any]:
@@ -46,8 +84,9 @@ def list_jobs(context: Context, which: job_views.WhichJobs, *, limit: int, befor
     with context.runtime.database.session_scope() as session:
         rows = job_views.page(session, which, limit=limit, before=before)
         shown, more = rows[:limit], len(rows) > limit
-        outputs = job_views.outputs_of_all(session, [job.id for job in shown])
-        data = [job_document(job, outputs.get(job.id, []), None, context) for job in shown]
+        outputs = _outputs(session, shown, job_views.MOST_LISTED)
+        generated = generation_documents_of(context, session, shown)
+        data = [job_document(job, outputs.get(job.id, []), None, context, generated.get(job.id)) for job in shown]
     return page_of(data, shown, more=more)
 
 
@@ -68,13 +107,18 @@ def url_expiry(context: Context) -> datetime.datetime:
 
 
 def job_document(
-    job: Job, rows: Iterable[Row[Output, Rendition]], place: job_views.Place | None, context: Context
+    job: Job,
+    rows: Iterable[Row[Output, Rendition]],
+    place: job_views.Place | None,
+    context: Context,
+    generation: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``rows`` in the recipe's order; ``place`` for a job that waits."""
+    """``rows`` in the recipe's order; ``place`` for a job that waits, ``generation`` for one that generates."""
     outputs = describe_outputs(rows, context.runtime.store, url_expiry(context))
     url = f"{context.public_url}/api/v1/jobs/{job.id}"
     return {
         "job_id": str(job.id),
+        "kind": job.kind,
         "status": job.status,
         "stage": job.stage,
         "priority": Priority.of_rank(job.priority),
@@ -86,6 +130,7 @@ def job_document(
         "result": outputs[0] if outputs else None,
         # Between two tries the row holds the last error; the job has not failed.
         "error": job.error if job.status == JobStatus.FAILED else None,
+        "generation": generation,
         "attempts": job.attempts,
         "queue_position": place.position if place else None,
         "batch_id": str(job.batch_id) if job.batch_id else None,

@@ -18,7 +18,7 @@ from pixmill_api.service.presets import ResolvedRecipe
 from pixmill_api.service.watermarks import uploads_named_by
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.database.models import Job, Upload
-from pixmill_shared.domain.jobs import JobStatus, Stage
+from pixmill_shared.domain.jobs import JobKind, JobStatus, Stage
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.egress.guard import forbidden_literal
 from pixmill_shared.failpoints import failpoint
@@ -130,6 +130,7 @@ def _shown(job_id: uuid.UUID, new: jobs.NewJob, place: job_views.Place | None) -
     """The row as it was just written, without reading it again."""
     return Job(
         id=job_id,
+        kind=JobKind.PROCESS,
         status=JobStatus.QUEUED,
         stage=new.stage,
         priority=new.priority,

@@ -1,0 +1,26 @@
+"""Generated pictures: whether they are offered, and how many one job may have."""
+
+from typing import Final
+
+from pydantic import Field
+
+from pixmill_shared.settings.base import Settings
+
+MOST_ITEMS: Final = 1_000
+
+
+class GenerationLimitSettings(Settings):
+    """A job that generates is made by one transaction, and shown in one answer."""
+
+    enabled: bool = Field(
+        default=True,
+        validation_alias="IMAGE_GENERATION_ENABLED",
+        description="false: no job that generates pictures is taken; those that are there go on",
+    )
+    max_items: int = Field(
+        default=MOST_ITEMS,
+        ge=1,
+        le=MOST_ITEMS,
+        validation_alias="PIXMILL_MAX_GENERATION_ITEMS",
+        description="pictures that one job may be asked for",
+    )
