@@ -329,6 +329,12 @@ def test_a_chunk_whose_worker_died_each_time_fails_its_job_with_a_dead_letter(ea
             assert chunks.claim(session, doomed, "w", 60)
             session.execute(text("UPDATE generation_chunks SET lease_until = now() - interval '1 s' WHERE fence > 0"))
             assert chunks.WORK.expire_leases(session, 3) == (1 if attempt < 3 else 0)
+    with easel.database.session_scope() as other, easel.database.session_scope() as session:
+        # Who ends an item has the job's row first, and then wants the chunk's.
+        assert chunks.lock_job(other, job_id)
+        (row,) = chunks.WORK.exhausted(session, 3)
+        give_up_chunk(session, row["id"], row["fence"])
+    assert easel.job(job_id).status == "processing", "left to the next pass"
     with easel.database.session_scope() as session:
         (row,) = chunks.WORK.exhausted(session, 3)
         give_up_chunk(session, row["id"], row["fence"])

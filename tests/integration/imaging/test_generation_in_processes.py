@@ -97,6 +97,27 @@ def test_60_pictures_in_5_categories_come_once_each_though_the_worker_is_killed_
     assert gemini.most_at_once == 3, "MAX_IMAGE_WORKERS"
     events = crew.events(job_id)
     assert (events.count("job.output"), events.count("job.progress"), events.count("job.completed")) == (60, 20, 1)
+    assert 0 < worker.metric("pixmill_provider_calls_total", 'outcome="picture"') <= 40, "of the third worker"
+
+
+def test_the_dispatcher_ends_a_job_that_takes_too_long(crew: Crew, gemini: FakeGemini) -> None:
+    gemini.script("Slow", hang(60))
+    start(crew)
+    crew.fleet.environment["IMAGE_JOB_TIMEOUT"] = "2"
+    crew.dispatch()
+    job_id = submit(crew, [("", "Tea"), ("", "Slow"), ("", "Soup")])
+    job = crew.ended(job_id)
+    assert (job.status, (job.error or {})["code"]) == ("failed", "time_limit")
+    # The call is given up after its own time, and what it was for ends with the job.
+    query = select(GenerationChunk.status).where(GenerationChunk.job_id == job_id)
+
+    def over() -> bool:
+        with crew.database.session_scope() as session:
+            return session.scalars(query).all() == ["canceled"]
+
+    eventually(over, within=60)
+    assert [bool(item.outputs) for item in items_of(crew, job_id)] == [True, False, False]
+    assert gemini.asked("Soup") == []
 
 
 #: Where a worker is killed, in the order in which it passes by.

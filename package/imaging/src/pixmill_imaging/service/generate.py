@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from pixmill_imaging import metrics
 from pixmill_imaging.providers.protocol import Provider, Subject, Unavailable
 from pixmill_imaging.service.engine import Engine
 from pixmill_imaging.service.generated import Outputs, Workshop, digest_of
@@ -146,12 +147,16 @@ class _Worker:
     def _drawn(self, real: Provider, item: Item, digest: str | None) -> Outputs:
         self._begin_call(real, item)
         failpoint("item.begun", self._chunk.id)
+        begun = time.monotonic()
         try:
             picture = real.draw(Subject(item.name, item.category, item.prompt))
-        except WorkError:
+        except WorkError as error:
+            metrics.CALLS.labels(real.name, error.code).inc()
             with self._studio.database.session_scope() as session:
                 provider_calls.refund(session, self._chunk, real.price)
             raise
+        metrics.CALLS.labels(real.name, "picture").inc()
+        metrics.SECONDS.labels(real.name).observe(time.monotonic() - begun)
         failpoint("item.drawn", self._chunk.id)
         self._check()
         try:

@@ -115,6 +115,8 @@ _DROP_ALL = Prepared(
     "uuid",
 )
 
+_LOCK_JOB = Prepared("SELECT 1 FROM jobs WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED", "uuid")
+
 _ITEMS = Prepared(
     """
     SELECT position, category, name, prompt, file_name, attempts FROM generation_items
@@ -241,6 +243,11 @@ def drop(session: Session, chunk_id: uuid.UUID) -> None:
 def drop_all(session: Session, job_id: uuid.UUID) -> None:
     """End the chunks that nobody works on, of a job that has ended in this transaction; who works on one drops it."""
     _DROP_ALL.run(session, job_id)
+
+
+def lock_job(session: Session, job_id: uuid.UUID) -> bool:
+    """For who has locked a chunk first, and may not wait. False: somebody else has the row of the job."""
+    return bool(_LOCK_JOB.run(session, job_id))
 
 
 def unfinished(session: Session, chunk: ClaimedChunk) -> list[Item]:

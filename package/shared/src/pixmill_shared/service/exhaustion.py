@@ -36,6 +36,8 @@ def give_up_chunk(session: Session, chunk_id: uuid.UUID, fence: int) -> None:
     error = row.error or error_document(
         ErrorCode.ATTEMPTS_EXHAUSTED, f"The process that worked on it died at each of {row.attempts} attempts."
     )
+    if not chunks.lock_job(session, row.job_id):
+        return  # one of its other chunks ends an item just now: the next pass gives this one up
     if jobs.fail(session, row.job_id, 0, error):
         payload = dict(ChunkPayload(chunk_id=str(chunk_id)))
         dead_letters.bury(
