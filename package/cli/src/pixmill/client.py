@@ -33,9 +33,17 @@ class Client:
         """The job as it is now."""
         return self._json("GET", f"{_BASE}/jobs/{job_id}")
 
+    def create_menu(self, document: dict[str, Any]) -> dict[str, Any]:
+        """``document`` as in ``POST /image/generate-async``; the answer has ``job_id``."""
+        return self._json("POST", f"{_BASE}/image/generate-async", json=document)
+
+    def menu(self, job_id: str) -> dict[str, Any]:
+        """How the pictures of a menu come along, category by category."""
+        return self._json("GET", f"{_BASE}/image/status/{job_id}")
+
     def download(self, url: str, path: Path) -> None:
-        """Save what a signed URL points to."""
-        with self._http.stream("GET", url) as response, path.open("wb") as file:
+        """Save what a signed URL points to, or the API's own path of an output, which may redirect to a bucket."""
+        with self._http.stream("GET", url, follow_redirects=True) as response, path.open("wb") as file:
             _check(response)
             for chunk in response.iter_bytes():
                 file.write(chunk)

@@ -1,7 +1,7 @@
 """The demonstration's jobs: sent, watched, and their outputs saved."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,19 +27,13 @@ RECIPE: Final[dict[str, Any]] = {
 
 TERMINAL: Final = ("completed", "failed", "canceled")
 _POLL: Final = 0.05
-_PATIENCE: Final = 120.0
 
 
 @dataclass
-class Sent:
-    """A job on its way.
+class Watched:
+    """A job on its way: what people call it, and the job as last seen."""
 
-    ``label`` tells pictures of one name apart; ``way`` is ``upload`` or ``URL``; ``document`` is the job as last seen.
-    """
-
-    picture: Path
-    label: str
-    way: str
+    title: str
     document: dict[str, Any]
 
     @property
@@ -49,6 +43,15 @@ class Sent:
     @property
     def is_over(self) -> bool:
         return self.document["status"] in TERMINAL
+
+
+@dataclass
+class Sent(Watched):
+    """A picture's job. ``label`` tells pictures of one name apart; ``way`` is ``upload`` or ``URL``."""
+
+    picture: Path
+    label: str
+    way: str
 
 
 def send(client: Client, loopback: Loopback, pictures: list[Path]) -> list[Sent]:
@@ -62,16 +65,17 @@ def send(client: Client, loopback: Loopback, pictures: list[Path]) -> list[Sent]
             ("URL", {"url": loopback.picture_url(index)}),
         ):
             job = {"source": source, "recipe": RECIPE, "webhook_url": loopback.hook_url, "metadata": {"way": way}}
-            sent.append(Sent(picture, labels[index], way, client.create_job(job)))
+            document = client.create_job(job)
+            sent.append(Sent(f"{picture.name} ({way})", document, picture, labels[index], way))
     return sent
 
 
-def watch(client: Client, sent: list[Sent], show: Callable[[Sent], None]) -> None:
-    """Poll until every job is over, showing each change. Raises DemoError after two minutes."""
-    deadline = time.monotonic() + _PATIENCE
+def watch(client: Client, sent: Sequence[Watched], show: Callable[[Watched], None], patience: float) -> None:
+    """Poll until every job is over, showing each change. Raises DemoError after ``patience`` seconds."""
+    deadline = time.monotonic() + patience
     while any(not job.is_over for job in sent):
         if time.monotonic() > deadline:
-            raise DemoError("the jobs were not over after two minutes; the log says why")
+            raise DemoError(f"the jobs were not over after {patience:.0f} s; the log says why")
         for job in sent:
             if not job.is_over:
                 job.document = client.job(job.job_id)
@@ -79,7 +83,7 @@ def watch(client: Client, sent: list[Sent], show: Callable[[Sent], None]) -> Non
         time.sleep(_POLL)
 
 
-def await_webhooks(loopback: Loopback, sent: list[Sent], patience: float = 10) -> None:
+def await_webhooks(loopback: Loopback, sent: Sequence[Watched], patience: float = 10) -> None:
     """Each job's webhook, verified. Raises DemoError if one is missing after ``patience`` seconds."""
     deadline = time.monotonic() + patience
     while {job.job_id for job in sent} - loopback.received.verified.keys():

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,38 +15,59 @@ from rich.table import Table
 from pixmill.client import Client
 from pixmill.demo import jobs
 from pixmill.demo.loopback import Loopback
-from pixmill.demo.show import Bars, outputs_table
+from pixmill.demo.menu import SHEET, Dish, draw_sheet, save_menu, send_menu, summary
+from pixmill.demo.show import Bars, menu_table, outputs_table, short
 from pixmill.errors import DemoError
 from pixmill.local.stack import LocalStack
 from pixmill.settings import process_environment
 from pixmill_shared.errors import PixmillError
 
+_PATIENCE: Final = 120.0
+_PATIENCE_WITH_MODELS: Final = 600.0
+"""Seconds for all jobs."""
+_HINT: Final = (
+    "With a key in GEMINI_API_KEY, [bold]make demo ARGS=--real-pictures[/] has the menu drawn by Gemini, for money."
+)
 _WIDEST: Final = 400
 """Columns of a terminal: a bound for the table, whose file names may be long."""
 
 
-def run_demo(console: Console, images: list[Path], out: Path) -> None:
-    """Start a stack, send ``images`` (or a few that are made), save the outputs in ``out``, stop. Raises DemoError."""
+def run_demo(console: Console, images: list[Path], out: Path, *, real: bool = False) -> None:
+    """Start a stack, send ``images`` (or a few that are made) and a menu, save what comes out in ``out``, stop.
+
+    ``real``: the menu's pictures may be drawn by a provider, for money. Raises DemoError.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pixmill-demo-") as scratch:
         pictures = images or _made_pictures(Path(scratch) / "pictures")
-        _run(console, Path(scratch), pictures, out.resolve())
+        _run(console, Path(scratch), pictures, out.resolve(), real)
 
 
-def _run(console: Console, scratch: Path, pictures: list[Path], out: Path) -> None:
+def stack_environment(given: Mapping[str, str], real: bool) -> dict[str, str]:
+    """The person's variables, and what the demonstration needs besides."""
+    # The sources and the receiver are on this machine, which the guard would refuse.
+    environ = {**given, "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
+    # A demonstration that spends money because a key happens to be there would be a bad surprise.
+    return environ if real else {**environ, "USE_REAL_IMAGE_GENERATION": "false"}
+
+
+def _run(console: Console, scratch: Path, pictures: list[Path], out: Path, real: bool) -> None:
     log_path = out / "stack.log"
     loopback = Loopback(pictures)
-    # The sources and the receiver are on this machine, which the guard would refuse.
-    environ = {**process_environment(), "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
     try:
         with log_path.open("w") as log:
-            stack = LocalStack(scratch / "data", environ=environ, log=log, throwaway=True)
+            stack = LocalStack(
+                scratch / "data", environ=stack_environment(process_environment(), real), log=log, throwaway=True
+            )
             started = time.monotonic()
             with console.status("Starting Postgres, Redis, dispatcher, workers, beat, Flower and API"):
                 stack.start()
             try:
                 console.print(f"The stack was ready after {time.monotonic() - started:.1f} s: {stack.urls['api']}")
-                _show(console, stack, loopback, pictures, out)
+                loopback.expect_signatures_of(stack.environment["PIXMILL_WEBHOOK_SECRET"])
+                _show(console, stack, loopback, pictures, out, _PATIENCE_WITH_MODELS if real else _PATIENCE)
+                if not real:
+                    console.print(_HINT)
             finally:
                 with console.status("Stopping everything"):
                     stack.stop()
@@ -56,26 +78,43 @@ def _run(console: Console, scratch: Path, pictures: list[Path], out: Path) -> No
     console.print("Everything is stopped. [bold]make up[/] keeps a stack running.")
 
 
-def _show(console: Console, stack: LocalStack, loopback: Loopback, pictures: list[Path], out: Path) -> None:
-    loopback.expect_signatures_of(stack.environment["PIXMILL_WEBHOOK_SECRET"])
+def _show(
+    console: Console, stack: LocalStack, loopback: Loopback, pictures: list[Path], out: Path, patience: float
+) -> None:
     with Client(stack.urls["api"]) as client:
+        menu = send_menu(client, loopback.hook_url)
         sent = jobs.send(client, loopback, pictures)
-        with Bars(console, sent) as bars:
-            jobs.watch(client, sent, bars.update)
-        failed = [job for job in sent if job.document["status"] != "completed"]
+        everything = [*sent, menu]
+        with Bars(console, everything) as bars:
+            jobs.watch(client, everything, bars.update, patience)
+        failed = [job for job in everything if job.document["status"] != "completed"]
         files = {job.job_id: jobs.save(client, job, out) for job in sent}
-    jobs.await_webhooks(loopback, sent)
-    table = outputs_table([job for job in sent if job not in failed], files)
-    # A file name that is cut off cannot be opened: a terminal that is too narrow wraps the lines instead.
-    console.width = max(console.width, _natural_width(console, table))
-    console.print(table)
+        dishes = save_menu(client, menu, out) if menu not in failed else []
+    jobs.await_webhooks(loopback, everything)
+    _print_table(console, outputs_table([job for job in sent if job not in failed], files))
+    if dishes:
+        show_menu(console, dishes, out / SHEET)
     for job in failed:
         error = job.document["error"]
-        console.print(f"[red]{job.picture.name} ({job.way}) failed: {error['title']}: {error['detail']}[/]")
+        console.print(f"[red]{job.title} failed: {error['title']}: {error['detail']}[/]")
     count = len(loopback.received.verified)
     console.print(f"{count} webhooks came, each verified with the standardwebhooks package. Outputs are in {out}")
     if failed:
-        raise DemoError(f"{len(failed)} of {len(sent)} jobs failed")
+        raise DemoError(f"{len(failed)} of {len(everything)} jobs failed")
+
+
+def show_menu(console: Console, dishes: list[Dish], sheet: Path) -> None:
+    """As a table, as a picture at ``sheet``, and in a sentence. Raises DemoError."""
+    draw_sheet(dishes, sheet)
+    _print_table(console, menu_table(dishes))
+    console.print(summary(dishes), style="green" if all(dish.is_real for dish in dishes) else "yellow")
+    console.print(f"All of them on one sheet: [link={sheet.as_uri()}]{short(sheet)}[/link]")
+
+
+def _print_table(console: Console, table: Table) -> None:
+    """A file name that is cut off cannot be opened: a terminal that is too narrow wraps the lines instead."""
+    console.width = max(console.width, _natural_width(console, table))
+    console.print(table)
 
 
 def _natural_width(console: Console, table: Table) -> int:

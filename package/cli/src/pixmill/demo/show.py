@@ -1,6 +1,7 @@
-"""What the person sees: a bar a job, then a table of outputs."""
+"""What the person sees: a bar a job, then tables of what came out."""
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pixmill.demo.jobs import Sent
+from pixmill.demo.jobs import Sent, Watched
+from pixmill.demo.menu import Dish
 
 _COLOURS = {"completed": "green", "failed": "red"}
 
@@ -17,7 +19,7 @@ _COLOURS = {"completed": "green", "failed": "red"}
 class Bars:
     """Live progress, one bar a job; plain lines where the output is no terminal."""
 
-    def __init__(self, console: Console, sent: list[Sent]) -> None:
+    def __init__(self, console: Console, sent: Sequence[Watched]) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -27,17 +29,16 @@ class Bars:
         self._console = console
         self._progress = Progress(*columns, console=console)
         self._tasks: dict[str, TaskID] = {
-            job.job_id: self._progress.add_task(f"{job.picture.name} ({job.way})", total=100, state="queued")
-            for job in sent
+            job.job_id: self._progress.add_task(job.title, total=100, state="queued") for job in sent
         }
 
-    def update(self, job: Sent) -> None:
+    def update(self, job: Watched) -> None:
         state = job.document["stage"] or job.document["status"]
         colour = _COLOURS.get(state)
         text = f"[{colour}]{state}[/]" if colour else state
         self._progress.update(self._tasks[job.job_id], completed=job.document["progress"], state=text)
         if not self._console.is_terminal and job.is_over:
-            self._console.print(f"  {job.picture.name} ({job.way}): {state}")
+            self._console.print(f"  {job.title}: {state}")
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -73,13 +74,33 @@ def outputs_table(sent: list[Sent], files: dict[str, list[Path]]) -> Table:
                 f"{output['width']}x{output['height']}",
                 f"{output['bytes']:,}",
                 str(_milliseconds(job)) if first else "",
-                f"[link={path.as_uri()}]{_short(path)}[/link]",
+                _linked(path),
             )
         table.add_section()
     return table
 
 
-def _short(path: Path) -> str:
+def menu_table(dishes: list[Dish]) -> Table:
+    """A row a dish."""
+    table = Table(title="Menu", title_justify="left")
+    for column in ("category", "dish", "", "made by", "file"):
+        table.add_column(column, no_wrap=True)
+    last = None
+    for dish in dishes:
+        if last not in (None, dish.category):
+            table.add_section()
+        maker = f"[{'green' if dish.is_real else 'yellow'}]{dish.provider or 'nobody'}[/]"
+        category = "" if dish.category == last else dish.category
+        table.add_row(category, dish.japanese, dish.english, maker, _linked(dish.file) if dish.file else "")
+        last = dish.category
+    return table
+
+
+def _linked(path: Path) -> str:
+    return f"[link={path.as_uri()}]{short(path)}[/link]"
+
+
+def short(path: Path) -> str:
     """Relative to where the person is, if that is shorter."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
