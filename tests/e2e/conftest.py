@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.e2e.neighbours import CountingListener, Neighbour
 from tests.faults.stack import Stack, running_stack
+from tests.gemini import FakeGemini, running_gemini
 from tests.s3 import S3
 from tests.waiting import eventually
 
@@ -72,12 +73,19 @@ def listener() -> Iterator[CountingListener]:
 
 
 @pytest.fixture(scope="session")
-def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour) -> Iterator[Pixmill]:
-    """The stack of ``pixmill up``. Only the neighbour's port is allowed; time-outs are short."""
+def gemini() -> Iterator[FakeGemini]:
+    with running_gemini() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour, gemini: FakeGemini) -> Iterator[Pixmill]:
+    """The stack of ``pixmill up``. Only the neighbour's port and the provider's are allowed; time-outs are short."""
     environ = {
         "PATH": os.environ.get("PATH", ""),
         "PIXMILL_ENV": "test",
-        "PIXMILL_EGRESS_ALLOW": f"127.0.0.1:{neighbour.port}",
+        **gemini.variables(),
+        "PIXMILL_EGRESS_ALLOW": f"127.0.0.1:{neighbour.port},{gemini.url.removeprefix('http://')}",
         "PIXMILL_FETCH_TIMEOUT": "2",
         "PIXMILL_MAX_ATTEMPTS": "2",
     }
