@@ -105,6 +105,8 @@ def _cursor(path: str, ids: Mapping[str, uuid.UUID]) -> str:
 def _path(path: str, ids: Mapping[str, uuid.UUID]) -> str:
     values = {name: str(ids[kind]) for name, kind in _IN_PATH.items()}
     values["name"] = "p50" if "presets" in path else "a"
+    if "/image/" in path or path.endswith("/jobs/{job_id}/items"):
+        values["job_id"] = str(ids["generating"])
     return path.format_map({name: quote(value) for name, value in values.items()})
 
 

@@ -20,7 +20,7 @@ KINDS: Final = (
         "key",
         "pipeline",
     ),
-    *("item", "run", "record"),
+    *("item", "run", "record", "generating", "chunk"),
 )
 BATCH: Final = 1_000
 """Rows that have an id of the same batch, half of which are in it."""
@@ -133,6 +133,69 @@ _TABLES: Final = (
         },
     ),
     (
+        "jobs",
+        "{rows} / 20 + 1",
+        {
+            "id": _id("generating"),
+            "project": _PROJECT,
+            "status": "CASE WHEN n % 50 = 3 THEN 'processing' WHEN n % 50 = 4 THEN 'queued' ELSE 'completed' END",
+            "kind": "'generate'",
+            "stage": "'generate'",
+            "queue": "'generate'",
+            "turn": "n",
+            "source": "'{}'",
+            "recipe": """'{"outputs": [{"name": "image", "format": "png"}]}'""",
+            "sequence": "15",
+            "created_at": _AT,
+            "started_at": f"CASE WHEN n % 50 <> 4 THEN {_AT} END",
+            "finished_at": f"CASE WHEN n % 50 NOT IN (3, 4) THEN {_AT} END",
+        },
+    ),
+    (
+        "generations",
+        "{rows} / 20 + 1",
+        {
+            "job_id": _id("generating"),
+            "fallback": "'placeholder'",
+            "cache": "true",
+            "form": "'menu'",
+            "categories": """'["a"]'""",
+            "total_items": "10",
+            "total_chunks": "4",
+        },
+    ),
+    (
+        "generation_chunks",
+        "{rows} / 5",
+        {
+            "id": _id("chunk"),
+            "project": "'default'",
+            "status": "'completed'",
+            "queue": "'generate'",
+            "job_id": _id("generating", "n / 4"),
+            "position": "n % 4",
+        },
+    ),
+    (
+        "generation_items",
+        "{rows} / 2",
+        {
+            "job_id": _id("generating", "n / 10"),
+            "position": "n % 10",
+            "chunk_id": _id("chunk", "n / 10 * 4 + n % 10 / 3"),
+            "category": "'a'",
+            "name": "'x'",
+            "prompt": "'x'",
+            "details": """'{"english_name": "x"}'""",
+            "file_name": "'menu_image_' || n % 10",
+            "finished_at": _AT,
+            "provider": "'gemini'",
+            "success": "true",
+            "outputs": "ARRAY['menu_image_' || n % 10 || '.png']",
+            "duration_ms": "5000",
+        },
+    ),
+    (
         "pipeline_items",
         "{rows}",
         {
@@ -198,6 +261,17 @@ _TABLES: Final = (
             "position": "0",
             "rendition_id": _id("rendition", "n / 10"),
             "cached": "n % 3 = 0",
+        },
+    ),
+    (
+        "outputs",
+        "{rows} / 2",
+        {
+            "job_id": _id("generating", "n / 10"),
+            "name": "'menu_image_' || n % 10 || '.png'",
+            "position": "n % 10",
+            "rendition_id": _id("rendition", "n / 10"),
+            "cached": "false",
         },
     ),
     (
@@ -292,7 +366,7 @@ _TABLES: Final = (
 )
 BIG: Final = frozenset(
     {"jobs", "deliveries", "delivery_attempts", "job_events", "outputs", "renditions", "batches", "dead_letters"}
-    | {"task_requests", "audit", "pipeline_items", "pipeline_runs"}
+    | {"task_requests", "audit", "pipeline_items", "pipeline_runs", "generations", "generation_items"}
 )
 """Tables that grow with what is done."""
 
@@ -322,7 +396,7 @@ def ids(url: str, rows: int) -> dict[str, uuid.UUID]:
     of_row = dict.fromkeys(("job", "event", "delivery"), middle)
     of_row |= {"batch": middle // BATCH, "rendition": middle // 10, "letter": rows // 40 // 10 * 10}
     of_row |= {"request": rows // 100 // 100 * 100 + 12, "audit": rows // 40, "alert": 500, "endpoint": 2, "key": 2}
-    of_row |= {"pipeline": 2, "run": 2, "item": 2, "record": 1_000}
+    of_row |= {"generating": rows // 40 // 50 * 50 + 22, "pipeline": 2, "run": 2, "item": 2, "record": 1_000}
     connection = psycopg2.connect(url.replace("+psycopg2", ""))
     try:
         with connection.cursor() as cursor:
