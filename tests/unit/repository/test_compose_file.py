@@ -78,7 +78,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         *_CLAIMING,
         RedisSettings,
         StorageSettings,
-        SourceSettings,
+        *(DestinationSettings, SourceSettings),
         EgressSettings,
         *(AdmissionSettings, IngestSettings, ImagingSettings, GenerationSettings),
         "PIXMILL_IMAGING_IO_CONCURRENCY",
