@@ -85,6 +85,18 @@ def test_source_behind_a_url_is_fetched_and_rendered(inline: Api, receive: Calla
     assert server.accepts == 1
 
 
+def test_menus_are_not_taken_and_things_are(inline: Api) -> None:
+    menu = {"final_menu": {"a": [{"english_name": "Edamame"}]}}
+    refused = inline.client.post("/api/v1/image/generate-async", json=menu)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_offered")
+    assert "ASYNC_IMAGE_ENABLED" in refused.json()["detail"]
+    taken = inline.client.post("/api/v1/jobs", json={"kind": "generate", "items": [{"name": "Edamame"}]})
+    assert taken.status_code == 202, taken.text
+    made = ended(inline, taken.json()["job_id"])
+    assert (made["status"], made["kind"], len(made["outputs"])) == ("completed", "generate", 1)
+    assert inline.client.get(made["outputs"][0]["url"]).content.startswith(b"\x89PNG")
+
+
 def test_pictures_are_generated_a_few_chunks_at_a_time(inline: Api, postgres_url: str) -> None:
     new = NewGeneration("default", 1, PNG, [NewItem("", f"Dish {n}", "x", f"dish_{n}", n) for n in range(5)], [""], 5)
     database = Database(postgres_url)

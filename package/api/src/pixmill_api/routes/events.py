@@ -102,6 +102,9 @@ async def watch_job(
 ) -> Response:
     """`snapshot` first, with the whole job; then `job.progress`, `job.output`, and at the end `job.completed`,
     `job.failed` or `job.canceled` with the whole job again, whereupon the stream ends.
+
+    Of a job that generates pictures each `job.output` comes when its item is finished, and a `job.progress` with an id
+    when a chunk is.
     """
     return _answer(request, await open_job(hub_of(request), project, job_id, last_event_id_of(request)))
 
@@ -139,7 +142,8 @@ async def watch_project(
     last_event_id: LastEventId = None,
     last_event_id_header: LastEventIdHeader = None,
 ) -> Response:
-    """How each job ends. An event comes at least once, and its id is always the same.
+    """How each job ends, and of jobs that generate each picture. An event comes at least once, and its id is always the
+    same.
 
     With `Last-Event-ID` up to 1,000 events come again that happened since; where there were more, `gap` comes first.
     """
