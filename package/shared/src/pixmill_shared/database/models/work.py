@@ -101,7 +101,9 @@ class Job(WorkColumns, Base):
         # What ended in a span of time: for the failure rate and the daily report.
         finished = Index("ix_jobs_finished", "finished_at", "status", postgresql_where=text("finished_at IS NOT NULL"))
         batch = Index("ix_jobs_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL"))
-        pipeline = Index("ix_jobs_pipeline", "pipeline_id", "id", postgresql_where=text("pipeline_id IS NOT NULL"))
+        # With the project, since whoever asks for the jobs of another project's pipeline looks through all of them.
+        found = text("pipeline_id IS NOT NULL")
+        pipeline = Index("ix_jobs_pipeline", "pipeline_id", "project", "id", postgresql_where=found)
         # Lists that ask for a status, or for what clients wrote on their jobs.
         of_status = Index("ix_jobs_project_status", "project", "status", "id")
         written = Index(

@@ -19,7 +19,7 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("pipeline_id", sa.Uuid(), nullable=True))
     op.create_foreign_key("jobs_pipeline_id_fkey", "jobs", "pipelines", ["pipeline_id"], ["id"], ondelete="SET NULL")
     made = sa.text("pipeline_id IS NOT NULL")
-    op.create_index("ix_jobs_pipeline", "jobs", ["pipeline_id", "id"], postgresql_where=made)
+    op.create_index("ix_jobs_pipeline", "jobs", ["pipeline_id", "project", "id"], postgresql_where=made)
     _items()
     _runs()
 
