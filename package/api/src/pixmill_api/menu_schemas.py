@@ -4,10 +4,12 @@ import datetime
 import uuid
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 from pydantic_core import PydanticCustomError
 
 from pixmill_api import schema_examples
+from pixmill_api.domain.patterns import TEXT
+from pixmill_api.openapi import REF
 from pixmill_api.schema_rules import NO_KEYS
 from pixmill_api.schemas import JobError
 from pixmill_api.settings.generation import MOST_ITEMS
@@ -28,9 +30,33 @@ DishName = Annotated[str, Text(MOST_NAME)]
 Session = Annotated[str, Text(MOST_SESSION), Field(examples=["table-7"])]
 
 
+def _kept(schema: dict[str, Any]) -> None:
+    again = {"$ref": REF.format(model="Kept")}
+    title = schema.pop("title")
+    schema.clear()
+    schema |= {
+        "title": title,
+        "description": "any JSON, without NULs in it",
+        "anyOf": [
+            {"type": ["number", "boolean", "null"]},
+            {"type": "string", "pattern": TEXT},
+            {"type": "array", "items": again},
+            {"type": "object", "propertyNames": {"pattern": TEXT}, "additionalProperties": again},
+        ],
+        "examples": ["¥480"],
+    }
+
+
+class Kept(RootModel[Any]):
+    """What nobody looks at."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra=_kept)
+
+
 def _dish(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"required": [name], "properties": {name: _TEXT}} for name in ("english_name", "japanese_name")]
     schema["maxProperties"] = MOST_FIELDS
+    schema["propertyNames"] = {"pattern": TEXT}
     schema["examples"] = [schema_examples.DISH]
 
 
@@ -38,6 +64,8 @@ class Dish(BaseModel):
     """One thing on a menu, with at least one of the two names. Other keys are kept, and come back."""
 
     model_config = ConfigDict(extra="allow", frozen=True, json_schema_extra=_dish)
+
+    __pydantic_extra__: dict[str, Kept]
 
     japanese_name: DishName | None = None
     english_name: DishName | None = None

@@ -94,9 +94,8 @@ def find_output(context: Context, caller: Caller, job_id: uuid.UUID, name: str) 
     """The rendition behind a job's output, and the name to save it as. Raises NotFound."""
     with context.runtime.database.session_scope() as session:
         if results.find_job(session, job_id, caller.project) is not None:
-            for output, rendition in results.outputs_of(session, job_id):
-                if output.name == name:
-                    return rendition, filename(output, rendition)
+            for output, rendition in job_views.outputs_named(session, {job_id: [name]}).get(job_id, ()):
+                return rendition, filename(output, rendition)
     raise NotFound("There is no such output.")
 
 
