@@ -145,6 +145,9 @@ class _Worker:
             self._keep(item, made, Result(success=True, provider=real.name, duration_ms=took))
 
     def _drawn(self, real: Provider, item: Item, digest: str | None) -> Outputs:
+        if item.attempts:
+            # Perhaps its picture could not be stored: it is not paid for again while that is so.
+            self._shop.try_storage()
         self._begin_call(real, item)
         failpoint("item.begun", self._chunk.id)
         begun = time.monotonic()
@@ -240,9 +243,17 @@ class _Worker:
             there = held and renditions.lock(session, made.linked)
             if there:
                 kept = chunks.finish_item(session, self._chunk, item, made.result(result))
+            if made.is_mixed(kept):
+                session.rollback()
+                kept, there = [], False
         failpoint("item.finished", self._chunk.id)
         self._shop.remove(set(made.written) - set(kept))
         if not held:
             raise ClaimLost(f"the claim of chunk {self._chunk.id} is gone")
         if not there:
-            raise Later(_LOOK, TransientError(ErrorCode.STORAGE_UNAVAILABLE, "A picture that existed was removed."))
+            raise Later(
+                _LOOK,
+                TransientError(
+                    ErrorCode.STORAGE_UNAVAILABLE, "A picture was removed, or made by another job meanwhile."
+                ),
+            )

@@ -14,7 +14,7 @@ from pixmill_imaging.service.planning import Planned, plan_outputs
 from pixmill_imaging.service.render import Rendered, render
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
-from pixmill_shared.domain.objects import rendition_name
+from pixmill_shared.domain.objects import probe_name, rendition_name
 from pixmill_shared.domain.recipe import Recipe
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import renditions
@@ -36,17 +36,24 @@ def digest_of(provider: str, prompt: str) -> str:
 
 @dataclass
 class Outputs:
-    """Of one item. ``written`` are the names of the objects that it stored, or was about to."""
+    """Of one item. ``written`` are the names of the objects that it stored, or was about to; ``of_prompt``: under the
+    address of what was asked for, where another job may store another picture.
+    """
 
     rows: list[Row]
     facts: Row | None
     sha256: str
     written: list[str] = field(default_factory=list)
+    of_prompt: bool = False
 
     @property
     def linked(self) -> set[str]:
         """Ids of renditions that existed."""
         return {str(row["id"]) for row in self.rows if row["cached"]}
+
+    def is_mixed(self, kept: Iterable[str]) -> bool:
+        """``kept`` are the objects that its new renditions have: some are of a picture that another job made."""
+        return self.of_prompt and 0 < len(set(self.written) & set(kept)) < len(self.written)
 
     def result(self, result: Result) -> Result:
         """With these outputs."""
@@ -74,10 +81,16 @@ class Workshop:
         self._copies = Copies(chunk.job_id, chunk.destination, store, destinations)
         self._check = check
 
+    def try_storage(self) -> None:
+        """Raises StorageUnavailable if nothing can be stored."""
+        name = probe_name(new_id())
+        self._store.put(name, b"", "application/octet-stream")
+        self._store.delete(name)
+
     def known(self, item: Item, sha256: str) -> Outputs | None:
         """Those that exist at this address; None unless all do."""
         plan = plan_outputs(self._recipe, sha256, self._engine)
-        found = self._existing(plan)
+        found, _ = self._existing(plan)
         if len(found) < len({planned.key for planned in plan}):
             return None
         facts = next((row["source_facts"] for row in found.values() if row["source_facts"]), None)
@@ -92,13 +105,14 @@ class Workshop:
         """
         sha256 = digest or hashlib.sha256(data).hexdigest()
         plan = plan_outputs(self._recipe, sha256, self._engine)
-        found = self._existing(plan)
-        if digest is not None and found:
-            # Some, not all: with those of another picture they would be two pictures in one item.
+        found, gone = self._existing(plan)
+        if digest is not None and (found or gone):
+            # Of another picture. With some of its outputs they would be two pictures in one item, and rows whose
+            # objects are gone tell of that one.
             return self.make(item, data, None)
-        made = Outputs([], None, sha256)
+        made = Outputs([], None, sha256, of_prompt=digest is not None)
         try:
-            rows = self._rendered(plan, found, data, made)
+            rows = self._rendered(plan, found, gone, data, made)
             made.rows = self._linked(item, plan, {**found, **rows}, set(found))
         except BaseException:
             self.remove(made.written)
@@ -110,12 +124,16 @@ class Workshop:
         for name in names:
             self._store.delete(name)
 
-    def _existing(self, plan: list[Planned]) -> dict[str, Row]:
+    def _existing(self, plan: list[Planned]) -> tuple[dict[str, Row], dict[str, str]]:
+        """By key: the rows, and the names of objects that are gone though a row names them."""
         with self._database.session_scope() as session:
-            found = renditions.find(session, list({planned.key for planned in plan}))
-        return {key: row for key, row in found.items() if self._store.exists(row["storage_key"])}
+            rows = renditions.find(session, list({planned.key for planned in plan}))
+        gone = {key: row["storage_key"] for key, row in rows.items() if not self._store.exists(row["storage_key"])}
+        return {key: row for key, row in rows.items() if key not in gone}, gone
 
-    def _rendered(self, plan: list[Planned], found: dict[str, Row], data: bytes, made: Outputs) -> dict[str, Row]:
+    def _rendered(
+        self, plan: list[Planned], found: dict[str, Row], gone: dict[str, str], data: bytes, made: Outputs
+    ) -> dict[str, Row]:
         first = {planned.key: planned for planned in reversed(plan) if planned.key not in found}
         by_name = {planned.output.name: planned for planned in first.values()}
         rows: dict[str, Row] = {}
@@ -128,7 +146,7 @@ class Workshop:
             results = list(rendering.outputs(by_name))
         for rendered in results:
             planned = by_name[rendered.name]
-            rows[planned.key] = self._stored(planned, rendered, made)
+            rows[planned.key] = self._stored(planned, rendered, made) | {"replaces": gone.get(planned.key)}
         return rows
 
     def _assets(self) -> Assets:

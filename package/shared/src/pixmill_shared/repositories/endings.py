@@ -152,7 +152,8 @@ COMPLETE: Final = Prepared(
 )
 
 
-# Its parts were events already, and so were its outputs, as they came.
+# Its parts were events already, and so were its outputs, as they came. Not before its last chunk has ended: all items
+# may be there while somebody is about to end another one.
 COMPLETE_GENERATION: Final = Prepared(
     f"""
     WITH job AS (
@@ -160,7 +161,7 @@ COMPLETE_GENERATION: Final = Prepared(
       SET status = 'completed', stage = NULL, progress = 100, finished_at = clock_timestamp(), sequence = sequence + 1,
           error = NULL
       WHERE id = $1 AND fence = $2 AND status = 'processing'
-        AND (SELECT finished_items = total_items FROM generations WHERE job_id = $1)
+        AND (SELECT finished_chunks = total_chunks FROM generations WHERE job_id = $1)
       RETURNING id, project, batch_id, sequence, api_key_id, webhook_url
     ),
     {_events_and_deliveries("$3", "$5")},

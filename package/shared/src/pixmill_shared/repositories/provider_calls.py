@@ -2,18 +2,24 @@
 Prepared SQL.
 """
 
+from typing import Final
+
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.repositories.chunks import ClaimedChunk, Item
 
+_LONGEST: Final = 600
+"""Seconds that a provider is left alone at most: a clock that is set back makes no day of them."""
+
 # One call after the other, with so many seconds between them, over all workers; and what it costs is the job's at once,
 # so that two chunks do not spend the last cent twice. Nothing is written unless both may be.
 _METER = Prepared(
-    """
+    f"""
     WITH meter AS (
       INSERT INTO provider_meters AS m (provider, next_at) VALUES ($1, clock_timestamp())
-      ON CONFLICT (provider) DO UPDATE SET next_at = m.next_at RETURNING next_at
+      ON CONFLICT (provider) DO UPDATE
+        SET next_at = least(m.next_at, clock_timestamp() + make_interval(secs => {_LONGEST})) RETURNING next_at
     )
     SELECT greatest(extract(epoch FROM next_at - clock_timestamp()), 0)::float8 AS seconds FROM meter
     """,

@@ -110,14 +110,15 @@ class WorkTable:
     def take_due(self, session: Session, queues: Sequence[str], window: int, most: int | None = None) -> list[Due]:
         """Mark and return the rows that fit into each queue's window, in their order. Publish them, then commit.
 
-        Nothing of a queue that another dispatcher is publishing into. ``most``: rows that a queue may hold, where those
-        are fewer than the window, by which a pass looks back.
+        Nothing of a queue that another dispatcher is publishing into. ``most``: rows that a queue may hold, where that
+        is not the window; a pass looks back by the greater one.
         """
         free = lanes.lock(session, list(queues))
         if not free:
             return []
         # A statement of its own: it sees what the last holder of the lock did.
-        rows = self._take.run(session, free, LOOK_BACK * window, window if most is None else most)
+        most = window if most is None else most
+        rows = self._take.run(session, free, LOOK_BACK * max(window, most), most)
         rows.sort(key=lambda row: (row["queue"], row["priority"], row["dispatch_number"]))
         return [Due(row["id"], row["queue"], row["stage"]) for row in rows]
 
