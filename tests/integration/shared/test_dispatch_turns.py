@@ -15,6 +15,7 @@ from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.repositories import deliveries, jobs, lanes
 
 JOB_QUEUES = list(KINDS[0].queues)
+DELIVERY_QUEUES = next(kind.queues for kind in KINDS if kind.work is deliveries.WORK)
 WINDOW = 4
 
 
@@ -326,5 +327,5 @@ def test_deliveries_are_taken_first_come_first_served(database: Database) -> Non
             jobs.fail(session, job.id, job.fence, {})
         ids.append(scalar(database, "SELECT id FROM deliveries WHERE job_id = :id", id=job_id))
     with database.session_scope() as session:
-        taken = [row.id for row in deliveries.WORK.take_due(session, list(KINDS[1].queues), WINDOW)]
+        taken = [row.id for row in deliveries.WORK.take_due(session, DELIVERY_QUEUES, WINDOW)]
     assert taken == ids[:WINDOW]
