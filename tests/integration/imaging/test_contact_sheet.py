@@ -41,6 +41,14 @@ def sheet(*sizes: int, pictures: list[str]) -> dict[str, Any]:
     return {"title": "A menu", "remark": "all placeholders", "groups": groups}
 
 
+def tall_ink(drawn: Image.Image) -> int:
+    """Pixels of the height of the remark's letters."""
+    remark = drawn.crop((0, 100, drawn.width, 140)).convert("L").point(lambda value: 255 if value < 200 else 0)
+    box = remark.getbbox()
+    assert box is not None
+    return box[3] - box[1]
+
+
 def middle(row: int, column: int) -> tuple[int, int]:
     return MARGIN + column * STEP + SIDE // 2, TOP + row * ROW + SIDE // 2
 
@@ -72,6 +80,7 @@ def test_long_texts_stay_in_their_place_and_a_missing_picture_is_an_empty_frame(
     beside = drawn.crop((MARGIN + SIDE + 1, TOP, MARGIN + STEP, height))
     right = drawn.crop((width - MARGIN + 1, 0, width, height))
     below = drawn.crop((MARGIN + 2 * STEP, 156, width, height))
+    assert tall_ink(drawn) > 10
     for region in (beside, right, below):
         assert region.getcolors() == [(region.width * region.height, PAPER)]
 

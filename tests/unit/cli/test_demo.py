@@ -24,10 +24,10 @@ def test_who_asks_for_real_pictures_gets_the_settings_that_are_there() -> None:
     ("dishes", "said"),
     [
         ([dish("gemini"), dish("gemini")], "2 of 2 pictures were made by gemini."),
-        ([dish("placeholder", "No key."), dish("placeholder", "No key.")], "2 of 2 pictures are placeholders: No key."),
+        ([dish("placeholder", "No key."), dish("placeholder", "No key.")], "Placeholders: 2 of 2 pictures. No key."),
         (
             [dish("gemini"), dish("placeholder", "Refused."), dish("placeholder", "Away.")],
-            "2 of 3 pictures are placeholders: Refused. Away.",
+            "Placeholders: 2 of 3 pictures. Refused. Away.",
         ),
     ],
     ids=["all-real", "none-real", "some-real"],

@@ -80,7 +80,7 @@ def summary(dishes: list[Dish]) -> str:
     if len(by_model) == len(dishes):
         return f"{len(dishes)} of {len(dishes)} pictures were made by {by_model[0].provider}."
     reasons = dict.fromkeys(dish.why for dish in dishes if dish.why)
-    return f"{len(dishes) - len(by_model)} of {len(dishes)} pictures are placeholders: {' '.join(reasons)}"
+    return f"Placeholders: {len(dishes) - len(by_model)} of {len(dishes)} pictures. {' '.join(reasons)}"
 
 
 def draw_sheet(dishes: list[Dish], target: Path) -> None:

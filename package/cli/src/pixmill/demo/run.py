@@ -107,7 +107,8 @@ def show_menu(console: Console, dishes: list[Dish], sheet: Path) -> None:
     """As a table, as a picture at ``sheet``, and in a sentence. Raises DemoError."""
     draw_sheet(dishes, sheet)
     _print_table(console, menu_table(dishes))
-    console.print(summary(dishes), style="green" if all(dish.is_real for dish in dishes) else "yellow")
+    colour = "green" if all(dish.is_real for dish in dishes) else "yellow"
+    console.print(summary(dishes), style=colour, markup=False)  # a provider's words are in it
     console.print(f"All of them on one sheet: [link={sheet.as_uri()}]{short(sheet)}[/link]")
 
 

@@ -28,6 +28,8 @@ _HEADER: Final = 156
 _HEADING: Final = 76
 _CAPTIONS: Final = 108
 _CORNER: Final = 14
+#: Times its size, of a text that has not enough room.
+_SMALLEST: Final = 0.6
 #: Corners are drawn larger and made smaller: edges that are not jagged.
 _OVERSAMPLING: Final = 4
 
@@ -105,9 +107,12 @@ class _Canvas:
         self._fonts = fonts
 
     def write(self, at: tuple[int, int], text: str, size: float, colour: Colour, room: int) -> None:
-        """In smaller letters if it is wider than ``room``."""
+        """In smaller letters if it is wider than ``room``, and cut off where these could not be read."""
         if not text:
             return
+        fits = room / self._width(text, size)
+        if fits < _SMALLEST:
+            text = text[: int(len(text) * fits / _SMALLEST)].rstrip() + "…"
         size *= min(1.0, room / self._width(text, size))
         x = float(at[0])
         for face, run in lines_of(TextMark(text), self._fonts)[0]:
