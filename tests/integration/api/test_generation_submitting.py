@@ -1,12 +1,17 @@
 """``POST /jobs`` of the kind ``generate``: rows of a job, its chunks and items; what is refused leaves none of them."""
 
 import json
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from tests.integration.api.generating import PICTURE, carded, drawn, generate, items_of, job, skipped, work
-from tests.integration.api.running import Api, running_api
+from tests.integration.api.running import Api, running_api, wait_until
+from tests.integration.api.streaming import session_of
+
+from pixmill_shared.service.exhaustion import give_up_chunk
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +190,36 @@ def test_retry_asks_for_all_items_again(api: Api) -> None:
     assert job(api, again["job_id"])["status"] == "completed"
     names = rows(api, "SELECT categories FROM generations WHERE job_id = %s", again["job_id"])
     assert names == [(["0", "1"],)]
+
+
+def test_replay_of_a_dead_letter_makes_the_job_again(api: Api) -> None:
+    made = generate(api, 4)
+    work(api, made["job_id"], most=1)
+    [(chunk_id, fence)] = rows(
+        api, "SELECT id, fence FROM generation_chunks WHERE job_id = %s AND position = 1", made["job_id"]
+    )
+    with session_of(api) as session:
+        give_up_chunk(session, uuid.UUID(chunk_id), fence)
+    failed = job(api, made["job_id"])
+    assert (failed["status"], failed["error"]["code"], len(failed["outputs"])) == ("failed", "attempts_exhausted", 1)
+    letters = api.client.get("/api/v1/dead-letters").json()["data"]
+    letter = next(letter for letter in letters if letter["payload"].get("job_id") == made["job_id"])
+    replayed = api.client.post(f"/api/v1/dead-letters/{letter['dead_letter_id']}/replay")
+    assert replayed.status_code == 202, replayed.text
+    [(again,)] = api.query("SELECT id FROM jobs WHERE retry_of = %s", made["job_id"])
+    assert work(api, again) == 4
+    assert job(api, again)["status"] == "completed"
+
+
+def test_answer_is_held_until_the_pictures_are_there(api: Api) -> None:
+    body = {"kind": "generate", "items": [{"name": "One"}], "metadata": {"held": "x"}}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(api.client.post, "/api/v1/jobs", json=body, headers={"Prefer": "wait=60"})
+        wait_until(lambda: api.query("SELECT 1 FROM jobs WHERE metadata ? 'held'"), "the job", 60)
+        [(job_id,)] = api.query("SELECT id FROM jobs WHERE metadata ? 'held'")
+        work(api, job_id)
+        answer = asked.result(60)
+    assert (answer.status_code, answer.json()["status"], len(answer.json()["outputs"])) == (200, "completed", 1)
 
 
 def test_deleted_job_takes_its_items_with_it(api: Api) -> None:

@@ -16,6 +16,7 @@ from pixmill_shared.service.keys import KeyOptions, create_key
 from pixmill_shared.service.sealing import Sealer
 
 SOURCE = {"url": "https://example.com/a.jpg"}
+THINGS = {"kind": "generate", "items": [{"name": "Edamame"}]}
 BUILTIN = ["avatar", "responsive", "social-card", "thumbnail", "web"]
 
 
@@ -268,12 +269,15 @@ def test_key_for_presets_only_sends_no_recipe_of_its_own(guarded: Api) -> None:
         user("POST", "/process", {"image_url": SOURCE["url"]}),
         user("POST", "/process", {"image_url": SOURCE["url"], "width": 10}),
         user.form("/process", width="10"),
+        user("POST", "/jobs", THINGS),
+        user("POST", "/jobs", {**THINGS, "recipe": sized(5)}),
     ):
         assert_problem(answer, 403, "preset_required")
     assert guarded.traces() == before
     assert user.job("hero").status_code == 202
     assert user.job("web").status_code == 202
     assert user.form("/process", preset="hero@1").status_code == 202
+    assert user("POST", "/jobs", {**THINGS, "preset": "hero"}).status_code == 202
 
 
 def upload(api: Api, user: User, data: bytes) -> str:

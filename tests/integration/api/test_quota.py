@@ -65,6 +65,17 @@ def test_job_that_has_ended_makes_room(guarded: Api) -> None:
     assert submit(guarded, headers) == 202
 
 
+def test_list_of_things_is_one_job(guarded: Api) -> None:
+    headers = bearing(made_key(guarded, "generating", max_unfinished=2))
+    things = {"kind": "generate", "items": [{"name": f"Dish {n}"} for n in range(9)]}
+    menu = {"final_menu": {"a": [{"english_name": "Edamame"}]}}
+    assert guarded.client.post("/api/v1/jobs", json=things, headers=headers).status_code == 202
+    assert guarded.client.post("/api/v1/image/generate-async", json=menu, headers=headers).status_code == 202
+    for path, body in (("jobs", things), ("image/generate-async", menu)):
+        assert_problem(guarded.client.post(f"/api/v1/{path}", json=body, headers=headers), 429, "quota_exceeded")
+    assert unfinished(guarded, "generating") == 2
+
+
 def test_key_without_a_limit_and_other_keys_of_the_project_are_not_held_up(guarded: Api) -> None:
     full, free, fresh = (bearing(made_key(guarded, "mixed", max_unfinished=most)) for most in (1, 0, 1))
     assert [submit(guarded, full) for _ in range(2)] == [202, 429]

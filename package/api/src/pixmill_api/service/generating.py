@@ -62,7 +62,7 @@ def submit_generation(context: Context, session: Session, wanted: WantedGenerati
     options = wanted.options
     check_run_at(options.run_at, context.settings.max_delay)
     check_receiver(context, options.webhook_url)
-    chosen = _chosen(session, wanted)
+    chosen = resolve_recipe(session, wanted.caller, wanted.recipe, options.preset)
     _refuse_too_many(wanted, chosen)
     destination = _destination(context, wanted.destination, chosen)
     quota.admit(session, wanted.caller)
@@ -92,12 +92,6 @@ def submit_generation(context: Context, session: Session, wanted: WantedGenerati
     uploads.note_use(session, job_id, uploads_named_by(chosen.recipe))
     failpoint("submit.inserted", job_id)
     return job_id
-
-
-def _chosen(session: Session, wanted: WantedGeneration) -> ResolvedRecipe:
-    if wanted.options.recipe is None and wanted.recipe is not None:
-        return ResolvedRecipe(wanted.recipe)  # ours, which a key that may name presets only may have too
-    return resolve_recipe(session, wanted.caller, wanted.recipe, wanted.options.preset)
 
 
 def _items(things: Sequence[WantedThing], size: int) -> list[generations.NewItem]:
