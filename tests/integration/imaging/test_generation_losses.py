@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 from tests.integration.imaging.studio import Easel, Painter
 
-from pixmill_imaging.providers.protocol import Unavailable
+from pixmill_imaging.providers.protocol import Picture, Subject, Unavailable
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.events import EventType
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
+from pixmill_shared.errors import TransientError
 from pixmill_shared.repositories import chunks
 from pixmill_shared.repositories.chunks import Result
 from pixmill_shared.storage import StorageUnavailable
@@ -110,6 +111,20 @@ def test_while_nothing_can_be_stored_no_picture_is_paid_for_again_and_again(
     assert easel.job(job_id).status == "completed"
     assert painter(easel).drawn == ["Tea", "Tea", "Soup"]
     assert easel.generation(job_id).cost == 3 * 40_000
+
+
+def test_no_item_is_tried_again_before_its_time_because_another_one_may_be(easel: Easel) -> None:
+    def shaky(number: int, _subject: Subject) -> Picture | None:
+        if number <= 2:
+            raise TransientError(ErrorCode.PROVIDER_UNAVAILABLE, "HTTP 500.")
+        return None
+
+    painter(easel).does = shaky
+    easel.submit("Tea", "Soup")
+    easel.run(easel.due()[0])
+    # By the random numbers of the studio, the first may be tried again after 0.27 s, and the second after 1.7 s.
+    assert 1 < easel.scalar("SELECT extract(epoch FROM run_at - now()) FROM generation_chunks") < 2
+    assert easel.scalar("SELECT error->>'detail' FROM generation_chunks") == "HTTP 500."
 
 
 def test_a_clock_that_was_set_back_stops_nobody_for_longer_than_a_provider_may(easel: Easel) -> None:

@@ -81,7 +81,7 @@ def generate(chunk: ClaimedChunk, studio: Studio, check: Check) -> None:
     """Raises PermanentError if the job wants to fail with its first refusal; TransientError while the storage is away;
     and what ``check`` raises, which is called between the steps of the work.
     """
-    later: Later | None = None
+    waits: list[Later] = []
     worker = _Worker(chunk, studio, check)
     with studio.database.session_scope() as session:
         items = chunks.unfinished(session, chunk)
@@ -91,15 +91,18 @@ def generate(chunk: ClaimedChunk, studio: Studio, check: Check) -> None:
             worker.work(item)
         except Later as wait:
             # The others need not wait for this one; unless it is the provider that nobody may call.
-            later = wait if later is None or wait.delay < later.delay else later
+            waits.append(wait)
             if wait.error is None:
                 break
-    if later is None:
+    if not waits:
         _finish(chunk, studio)
         return
-    error = error_document(later.error.code, later.error.detail) if later.error else None
+    # None before its time: each has so many tries, and what it waits for lasts.
+    delay = max(wait.delay for wait in waits)
+    failed = next((wait.error for wait in waits if wait.error is not None), None)
+    error = error_document(failed.code, failed.detail) if failed else None
     with studio.database.session_scope() as session:
-        chunks.retry(session, chunk, later.delay, error, counted=False)
+        chunks.retry(session, chunk, delay, error, counted=False)
 
 
 def _finish(chunk: ClaimedChunk, studio: Studio) -> None:
