@@ -1,7 +1,7 @@
 """Pictures of a menu: the job as the short form answers it, category by category."""
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from pixmill_shared.domain.jobs import TERMINAL, JobStatus
 from pixmill_shared.domain.moments import utc
 from pixmill_shared.repositories import generations
 
-API = "/api/v1"
+API: Final = "/api/v1"
 
 
 def accepted_menu(context: Context, session: Session, caller: Caller, job_id: uuid.UUID) -> dict[str, Any]:
