@@ -9,6 +9,7 @@ from pixmill_api.domain.media_types import upload_type
 from pixmill_api.middleware import request_id_of
 from pixmill_api.service.serving import content_disposition
 from pixmill_api.settings import ApiSettings, is_loopback, refuse_exposure
+from pixmill_api.settings.inline import environment_for_providers, environment_without_keys
 from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.settings.process import ListenSettings
 
@@ -79,3 +80,11 @@ def test_keys_off_are_refused_on_anything_else(bind: str) -> None:
     refuse_exposure(ApiSettings(auth="on"), listen)
     with pytest.raises(ConfigurationError, match="PIXMILL_AUTH"):
         refuse_exposure(ApiSettings(auth="off"), listen)
+
+
+def test_who_decodes_has_no_key_and_who_asks_providers_has_theirs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"DATABASE_URL", "GEMINI_API_KEY", "PIXMILL_SECRET_KEY", "PIXMILL_WEBHOOK_SECRET"}
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    assert environment_without_keys().keys() & names == {"DATABASE_URL"}
+    assert environment_for_providers().keys() & names == {"DATABASE_URL", "GEMINI_API_KEY"}

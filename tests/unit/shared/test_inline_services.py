@@ -20,7 +20,7 @@ def test_every_task_of_the_contract_can_be_run_inline_and_no_other() -> None:
 
 
 def test_only_what_decodes_is_kept_in_children() -> None:
-    assert list(load_services().in_children) == [TaskName.RENDER_JOB.value]
+    assert list(load_services().in_children) == [TaskName.RENDER_JOB.value, TaskName.GENERATE_CHUNK.value]
 
 
 def test_loading_them_loads_nothing_that_decodes() -> None:

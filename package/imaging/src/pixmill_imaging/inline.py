@@ -27,8 +27,9 @@ def _memory() -> MemoryBounds:
 
 
 SERVICE = InlineService(
-    threads=(fetch_source, generate_chunk, check_pipelines),
-    children=(render_job,),
+    threads=(fetch_source, check_pipelines),
+    # What a provider sends is decoded too.
+    children=(render_job, generate_chunk),
     checks=(
         *(EgressSettings.load, ImagingSettings.load, IngestSettings.load, AdmissionSettings.load),
         GenerationSettings.load,

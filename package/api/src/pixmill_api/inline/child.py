@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import IO, Any, Final
 
 from pixmill_shared.observability.logs import configure_logging
-from pixmill_shared.plumbing.inline import InlineServices, load_services, run_task, soft_time_limit
+from pixmill_shared.plumbing.inline import InlineServices, load_services, run_task, soft_time_limit, work_in
 from pixmill_shared.plumbing.memory import GivingBack, limit_address_space
 from pixmill_shared.runtime import start_runtime
 from pixmill_shared.settings.work import TaskLimitSettings
@@ -52,8 +52,10 @@ def _serve(
     giving_back, soft = GivingBack(), TaskLimitSettings.load().soft
     for number in range(1, MOST_TASKS + 1):
         order = orders.get()
-        with soft_time_limit(soft):
-            done = run_task(services.in_children[order["task"]], order["payload"], order["task_id"])
+        task = services.in_children[order["task"]]
+        work = work_in(task, order["payload"], order["task_id"])
+        with soft_time_limit(max(soft, work.longest if work is not None else 0)):
+            done = run_task(task, order["payload"], order["task_id"])
         giving_back.after_task()
         last = number == MOST_TASKS or _peak() > most_memory
         _answer(channel, {"done": done, "last": last})

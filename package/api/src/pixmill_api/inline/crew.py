@@ -6,7 +6,7 @@ from pixmill_api.inline.lanes import Lane
 from pixmill_api.inline.ledger import Ledger
 from pixmill_api.inline.outlet import LocalOutlet
 from pixmill_api.inline.runners import InChild, InThread
-from pixmill_api.settings.inline import InlineSettings, environment_without_keys
+from pixmill_api.settings.inline import InlineSettings, environment_for_providers, environment_without_keys
 from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.dispatcher.dispatch import Dispatcher
@@ -48,6 +48,9 @@ class Crew:
         def child() -> InChild:
             return InChild(self.runtime.worker_name, limits.hard, environment_without_keys)
 
+        def patient_child() -> InChild:
+            return InChild(self.runtime.worker_name, self.runtime.work.image_job_timeout, environment_for_providers)
+
         self._lanes = [
             Lane("render", _RENDER, renders, child, self._ledger),
             Lane("fetch", (QueueName.FETCH,), FETCHES * renders, thread, self._ledger),
@@ -56,7 +59,7 @@ class Crew:
         if settings.always:
             # While a broker is only away for a time, pictures that take minutes wait for it.
             generates = self.runtime.work.image_workers
-            self._lanes.append(Lane("generate", (QueueName.GENERATE,), generates, thread, self._ledger))
+            self._lanes.append(Lane("generate", (QueueName.GENERATE,), generates, patient_child, self._ledger))
             self._lanes.append(Lane("tasks", _TASKS, REQUESTS, thread, self._ledger))
         largest = None if settings.always else settings.max_bytes
         self.dispatcher = Dispatcher(self.runtime, LocalOutlet(self._lanes, self.runtime.work, largest))

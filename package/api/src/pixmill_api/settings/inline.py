@@ -60,6 +60,14 @@ _KEYS: Final = frozenset(
 )
 
 
+_OF_PROVIDERS: Final = frozenset({"GEMINI_API_KEY"})
+
+
 def environment_without_keys() -> dict[str, str]:
     """Of a process that decodes hostile bytes: it signs and seals nothing, and has no key to lose."""
+    return {name: value for name, value in environment_for_providers().items() if name not in _OF_PROVIDERS}
+
+
+def environment_for_providers() -> dict[str, str]:
+    """The same, of a process that has pictures made: it has the keys of who makes them, and no other."""
     return {name: value for name, value in os.environ.items() if name not in _KEYS}
