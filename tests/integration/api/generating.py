@@ -94,7 +94,8 @@ def work(api: Api, job_id: str, *, most: int = 1_000, results: Any = drawn) -> i
 def _queued(api: Api, job_id: str) -> Iterator[uuid.UUID]:
     """Chunks that may be claimed, one after the other: with each that ends another one may be."""
     while True:
-        api.query("UPDATE generation_chunks SET run_at = NULL WHERE job_id = %s AND status = 'queued'", job_id)
+        published = "SET run_at = NULL, dispatched_at = clock_timestamp()"
+        api.query(f"UPDATE generation_chunks {published} WHERE job_id = %s AND status = 'queued'", job_id)
         rows = api.query(
             "SELECT id FROM generation_chunks WHERE job_id = %s AND status = 'queued' ORDER BY position LIMIT 1", job_id
         )

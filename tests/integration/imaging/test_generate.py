@@ -323,8 +323,8 @@ def test_a_finished_item_is_never_drawn_again_by_who_takes_over(easel: Easel) ->
 
 def test_a_chunk_whose_worker_died_each_time_fails_its_job_with_a_dead_letter(easel: Easel) -> None:
     job_id = easel.submit("Tea", "Soup", size=1)
-    doomed = easel.due()[0]
     for attempt in range(1, 4):
+        doomed = easel.due()[0]
         with easel.database.session_scope() as session:
             assert chunks.claim(session, doomed, "w", 60)
             session.execute(text("UPDATE generation_chunks SET lease_until = now() - interval '1 s' WHERE fence > 0"))

@@ -1,5 +1,6 @@
 """Jobs that generate, where workers overtake each other and the storage fails: nothing is lost, mixed or paid twice."""
 
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from tests.integration.imaging.studio import Easel, Painter
+from tests.waiting import eventually
 
 from pixmill_imaging.providers.protocol import Picture, Subject, Unavailable
 from pixmill_shared.contract.codes import ErrorCode
@@ -174,3 +176,39 @@ def test_more_workers_than_a_window_are_no_reason_to_publish_more_than_may_work(
 
     assert due() == 20
     assert due() == 0
+
+
+def test_messages_that_were_late_make_no_more_work_at_once_than_there_may_be(easel: Easel) -> None:
+    easel.submit("Tea", "Soup", "Rice", size=1, priority=2)
+    late = easel.due(3)
+    with easel.database.session_scope() as session:
+        session.execute(text("UPDATE generation_chunks SET dispatched_at = now() - interval '31 s'"))
+        assert chunks.WORK.forget_lost(session, [QueueName.GENERATE], 30, 32) == 3
+    easel.submit("Salad", "Edamame", "Cake", size=1, priority=0)
+    urgent = easel.due(3)
+
+    def claimed(ids: list[uuid.UUID]) -> int:
+        with easel.database.session_scope() as session:
+            return sum(chunks.claim(session, chunk_id, "w", 60) is not None for chunk_id in ids)
+
+    assert (claimed(late), claimed(urgent)) == (0, 3)
+    assert easel.scalar("SELECT count(*) FROM jobs WHERE status = 'processing'") == 1
+
+
+def test_a_message_that_is_there_before_it_is_known_to_be_published_is_waited_for(easel: Easel) -> None:
+    easel.submit("Tea")
+    found: list[object] = []
+
+    def early() -> None:
+        with easel.database.session_scope() as session:
+            found.append(chunks.claim(session, chunk_id, "w", 60))
+
+    with easel.database.session_scope() as session:
+        (chunk_id,) = [row.id for row in chunks.WORK.take_due(session, [QueueName.GENERATE], 32)]
+        worker = threading.Thread(target=early)
+        worker.start()
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        eventually(lambda: easel.scalar(waits) > 0, within=60)
+    worker.join(60)
+    assert found
+    assert found[0] is not None

@@ -70,16 +70,18 @@ class Result:
     duration_ms: int | None = None
 
 
+# Only what is published: a message that was taken for lost may come when its place in the window is another chunk's.
+# Whoever publishes commits afterwards, which the lock waits for.
 _CLAIM = Prepared(
     """
     WITH job AS (
-      SELECT j.* FROM jobs j JOIN generation_chunks c ON c.job_id = j.id
+      SELECT j.*, c.dispatched_at IS NOT NULL AS published FROM jobs j JOIN generation_chunks c ON c.job_id = j.id
       WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL AND j.status IN ('queued', 'processing')
-      FOR NO KEY UPDATE OF j
+      FOR NO KEY UPDATE OF j, c
     ),
     begun AS (
       UPDATE jobs SET status = 'processing', started_at = clock_timestamp(), run_at = NULL, attempts = 1
-      FROM job WHERE jobs.id = job.id AND job.status = 'queued'
+      FROM job WHERE jobs.id = job.id AND job.status = 'queued' AND job.published
     ),
     chunk AS (
       UPDATE generation_chunks c
@@ -87,7 +89,7 @@ _CLAIM = Prepared(
           lease_until = clock_timestamp() + make_interval(secs => $3),
           started_at = coalesce(c.started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
       FROM job JOIN generations g ON g.job_id = job.id
-      WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL
+      WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL AND job.published
       RETURNING c.id, c.fence, c.attempts, extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS age,
                 c.job_id, c.project, job.recipe, job.destination, job.request_id, g.fallback, g.cache
     )
@@ -225,8 +227,8 @@ _OVERDUE = Prepared(
 
 
 def claim(session: Session, chunk_id: uuid.UUID, worker: str, lease: float) -> ClaimedChunk | None:
-    """Compare-and-set; the first of a job starts it. None: someone else has it, it is not due, or it has ended with its
-    job.
+    """Compare-and-set; the first of a job starts it. None: someone else has it, it is not due or not
+    published, or it has ended with its job.
     """
     rows = _CLAIM.run(session, chunk_id, worker, lease)
     if not rows:
