@@ -108,7 +108,6 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         batches=BatchSettings.load(),
         generation=GenerationLimitSettings.load(),
         chunks=ChunkSettings.load(),
-        menus=inline_settings.async_enabled,
         egress_allow=egress.allow_list(),
         rotation_grace=RotationSettings.load().grace,
         archives=ArchiveSettings.load(),

@@ -47,8 +47,6 @@ class Context:
     batches: BatchSettings
     generation: GenerationLimitSettings
     chunks: ChunkSettings
-    #: Are menus taken?
-    menus: bool
     egress_allow: AllowList
     rotation_grace: int
     archives: ArchiveSettings

@@ -8,10 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from pixmill_api.auth import Context, Reading, Shared, Writing
+from pixmill_api.auth import Reading, Shared, Writing
 from pixmill_api.bodies import read_json
 from pixmill_api.domain.ids import parse_id
-from pixmill_api.errors import NotFound, NotOffered
+from pixmill_api.errors import NotFound
 from pixmill_api.generation_reading import dishes_of, read_menu
 from pixmill_api.idempotency import created, once_per_key
 from pixmill_api.menu_schemas import MenuAccepted, MenuRequest, MenuStatus
@@ -36,10 +36,10 @@ router = make_router("image")
 async def generate_menu(request: Request, context: Shared, caller: Writing) -> Response:
     """A picture of each dish, made by an image model while you wait for nothing: the answer says where to look.
 
-    What no model makes a picture of is shown as `fallback` says, and said to be so. 403 `not_offered` where pictures of
-    menus are switched off.
+    What no model makes a picture of is shown as `fallback` says, and said to be so. 403 `not_offered` where
+    generated pictures are switched off.
     """
-    _refuse_if_off(context)
+    refuse_if_off(context)
     once = once_per_key(request, context, caller)
     document = await read_json(request, context.settings.max_body_bytes)
     limits = Limits(max_outputs=context.settings.max_outputs)
@@ -70,9 +70,3 @@ async def get_menu_status(job_id: str, context: Shared, caller: Reading) -> JSON
     if found is None:
         raise NotFound("There is no such job.")
     return JSONResponse(await run_in_threadpool(menus.find_status, context, caller, found))
-
-
-def _refuse_if_off(context: Context) -> None:
-    refuse_if_off(context)
-    if not context.menus:
-        raise NotOffered("No menus are taken here: ASYNC_IMAGE_ENABLED is false.")

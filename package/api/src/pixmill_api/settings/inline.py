@@ -15,8 +15,7 @@ class InlineSettings(Settings):
     async_enabled: bool = Field(
         default=True,
         validation_alias="ASYNC_IMAGE_ENABLED",
-        description="false: there is no broker and no worker, the API's process does the work itself; menus of "
-        "/image/generate-async are not taken then",
+        description="false: there is no broker and no worker, the API's process does the work itself",
     )
     fallback: bool = Field(
         default=False,
