@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
 from sqlalchemy import text
 from tests.integration.imaging.studio import Easel, Painter
 from tests.waiting import eventually
@@ -15,9 +16,13 @@ from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.events import EventType
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
+from pixmill_shared.dispatcher.dispatch import Dispatcher
+from pixmill_shared.dispatcher.kinds import KINDS
+from pixmill_shared.dispatcher.outlets import BrokerOutlet
 from pixmill_shared.errors import TransientError
 from pixmill_shared.repositories import chunks
 from pixmill_shared.repositories.chunks import Result
+from pixmill_shared.settings.work import WorkSettings
 from pixmill_shared.storage import StorageUnavailable
 
 
@@ -167,14 +172,22 @@ def test_two_pictures_of_one_prompt_are_not_mixed_in_one_item(easel: Easel, monk
     assert len(objects(easel)) == 4, "small twice: of one picture each"
 
 
-def test_more_workers_than_a_window_are_no_reason_to_publish_more_than_may_work(easel: Easel) -> None:
+def test_more_workers_than_a_window_are_no_reason_to_publish_more_than_may_work_or_twice(easel: Easel) -> None:
     easel.submit(*(f"Dish {number}" for number in range(40)), size=1, at_once=40)
+    kind = next(each for each in KINDS if each.work is chunks.WORK)
+    easel.runtime.__dict__["work"] = settings = WorkSettings(window=2, image_workers=20)
+    dispatcher = Dispatcher(easel.runtime, BrokerOutlet(Celery(), settings), [kind])
 
     def due() -> int:
         with easel.database.session_scope() as session:
-            return len(chunks.WORK.take_due(session, [QueueName.GENERATE], 2, 20))
+            return len(dispatcher.outlet.take(session, kind))
 
     assert due() == 20
+    assert due() == 0
+    with easel.database.session_scope() as session:
+        session.execute(text("UPDATE generation_chunks SET dispatched_at = dispatched_at - interval '5 s'"))
+    dispatcher.recover()
+    assert easel.scalar("SELECT count(*) FROM generation_chunks WHERE dispatched_at IS NOT NULL") == 20
     assert due() == 0
 
 

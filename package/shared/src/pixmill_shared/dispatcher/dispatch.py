@@ -47,7 +47,7 @@ class Dispatcher:
         """Forget how far the dispatcher was long ago."""
         for kind in self._kinds:
             with self._runtime.database.session_scope() as session:
-                trim(session, list(kind.queues), self._settings.window)
+                trim(session, list(kind.queues), kind.window(self._settings))
 
     def dispatch(self, kind: Kind) -> int:
         """One kind once; the same."""
@@ -78,17 +78,17 @@ class Dispatcher:
         return Message(row.queue, task, payload, str(row.id) if kind.requested else None)
 
     def _recover(self, session: Session, kind: Kind) -> None:
-        settings, work = self._settings, kind.work
+        settings, work, window = self._settings, kind.work, kind.window(self._settings)
         plan_for_many(session)
         work.ripen(session)
-        lost = work.forget_lost(session, kind.queues, settings.redispatch_after, settings.window)
+        lost = work.forget_lost(session, kind.queues, settings.redispatch_after, window)
         most = kind.max_attempts or settings.max_attempts
         if shortened := work.shorten_leases(session, settings.lease):
             log.warning("the clock was set back, shortening leases", table=work.table, rows=shortened)
         expired = work.expire_leases(session, most)
         for row in work.exhausted(session, most):
             self._give_up(session, kind, row["id"], row["fence"])
-        work.lift(session, kind.queues, settings.window)
+        work.lift(session, kind.queues, window)
         if lost:
             metrics.REDISPATCHED.labels(table=work.table).inc(lost)
             log.warning("messages lost, sending again", table=work.table, rows=lost)

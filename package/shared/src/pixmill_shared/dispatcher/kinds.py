@@ -43,6 +43,10 @@ class Kind:
     #: What else the recovery does for it, in a transaction of its own.
     tidy: Callable[[Session, WorkSettings], None] | None = None
 
+    def window(self, settings: WorkSettings) -> int:
+        """Rows of a queue that may be published: by these the recovery looks back."""
+        return max(settings.window, self.most(settings) or 0)
+
 
 def _job_message(row: Due) -> tuple[TaskName, dict[str, Any]]:
     return STAGE_TASKS[Stage(row.stage or "")], dict(JobPayload(job_id=str(row.id)))
