@@ -233,4 +233,5 @@ def test_identity_says_what_decides_a_picture(server: FakeGemini) -> None:
     assert one.identity == provider(server, gemini_key="other", timeout=9).identity
     assert one.identity != provider(server, gemini_model="other").identity
     assert one.identity != provider(server, gemini_aspect_ratio="3:4").identity
+    assert one.identity != provider(server, gemini_url="http://127.0.0.1:1").identity, "another server's are not its"
     assert provider(server, gemini_price=0.0336).price == 33_600

@@ -24,7 +24,8 @@ class GeminiProvider:
 
     @property
     def identity(self) -> str:
-        return f"gemini/1/{self._settings.gemini_model}/{self._settings.gemini_aspect_ratio}"
+        # The server too: what stands in for Gemini's in a test draws no pictures of Gemini's.
+        return f"gemini/1/{self._url}/{self._settings.gemini_aspect_ratio}"
 
     def draw(self, subject: Subject) -> Picture:
         result = self._call(request_body(subject.prompt, self._settings.gemini_aspect_ratio))
