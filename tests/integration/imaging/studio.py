@@ -62,6 +62,7 @@ class Easel:
     real: Provider | Unavailable = field(default_factory=Painter)
     settings: GenerationSettings = field(default_factory=lambda: GenerationSettings(rpm=0))
     patience: int = 3
+    job_timeout: float = 1800
 
     def __post_init__(self) -> None:
         self.store = directory(self.path)
@@ -87,7 +88,7 @@ class Easel:
         card = PlaceholderProvider(FontBook())
         return Studio(
             *(self.database, self.store, engine, None, self.real, card, self.settings),
-            *(self.patience, random.Random(1)),
+            *(self.patience, self.job_timeout, random.Random(1)),
         )
 
     def run(self, chunk_id: uuid.UUID) -> None:

@@ -222,6 +222,36 @@ def test_a_provider_that_asks_to_wait_is_left_alone_by_all(easel: Easel) -> None
     assert easel.scalar("SELECT count(*) FROM generation_items WHERE success") == 3
 
 
+def test_a_pause_that_is_longer_than_the_job_may_take_is_not_waited_for(easel: Easel) -> None:
+    def busy(_number: int, _subject: Subject) -> Picture | None:
+        raise TransientError(ErrorCode.PROVIDER_UNAVAILABLE, "HTTP 429.", 120)
+
+    painter(easel).does = busy
+    easel.submit("Rice")
+    easel.run(easel.due()[0])
+    easel.job_timeout = 60
+    job_id = easel.submit("Tea", "Soup")
+    easel.run(easel.due()[0])
+    assert easel.job(job_id).status == "completed"
+    assert {item.provider for item in easel.items(job_id)} == {"placeholder"}
+    assert painter(easel).drawn == ["Rice"], "the provider is left alone"
+
+
+def test_one_thing_waits_for_one_chunk_of_each_list_and_not_for_lists(easel: Easel) -> None:
+    for _ in range(4):
+        easel.submit(*(f"{word} {n}" for n, word in enumerate(DISHES * 4)), size=1, cache=False)
+    for _ in range(2):
+        for chunk_id in easel.due(most=3):
+            easel.run(chunk_id)
+    one = easel.submit("Cake")
+    worked_on = 0
+    while easel.job(one).status != "completed":
+        worked_on += len(due := easel.due(most=1))
+        for chunk_id in due:
+            easel.run(chunk_id)
+    assert worked_on <= 2 * 4 + 1
+
+
 def test_a_provider_that_is_away_for_hours_is_stood_in_for_at_once(easel: Easel) -> None:
     def exhausted(_number: int, _subject: Subject) -> Picture | None:
         raise TransientError(ErrorCode.PROVIDER_UNAVAILABLE, "The quota of the day is used up.", 7_200)

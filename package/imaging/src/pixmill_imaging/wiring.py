@@ -31,7 +31,7 @@ def studio() -> Studio:
     clients = runtime()
     return Studio(
         *(clients.database, clients.store, engine(), clients.destinations, real_provider(), placeholder()),
-        *(GenerationSettings.load(), clients.work.max_attempts, clients.rng),
+        *(GenerationSettings.load(), clients.work.max_attempts, clients.work.image_job_timeout, clients.rng),
     )
 
 

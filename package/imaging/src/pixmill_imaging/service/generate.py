@@ -54,7 +54,7 @@ _GARBAGE: Final = frozenset(
 
 @dataclass(frozen=True)
 class Studio:
-    """What chunks are worked on with. ``sleep`` takes seconds."""
+    """What chunks are worked on with. ``job_timeout``: seconds that a job may take; ``sleep`` takes seconds."""
 
     database: Database
     store: ObjectStore
@@ -64,6 +64,7 @@ class Studio:
     placeholder: Provider
     settings: GenerationSettings
     max_attempts: int
+    job_timeout: float
     rng: random.Random
     sleep: Callable[[float], None] = time.sleep
 
@@ -121,6 +122,7 @@ class _Worker:
         self._chunk = chunk
         self._studio = studio
         self._check = check
+        self._until = time.monotonic() + studio.job_timeout - chunk.job_age
         recipe = parse_recipe(chunk.recipe, TAKEN)
         self._shop = Workshop(
             *(chunk, recipe, studio.database, studio.store, studio.engine, studio.destinations, check)
@@ -189,6 +191,11 @@ class _Worker:
                         pause=60 / settings.rpm if settings.rpm else 0.0,
                     )
                     break
+            if seconds > self._left():
+                raise PermanentError(
+                    ErrorCode.PROVIDER_UNAVAILABLE,
+                    "The provider asked for a pause that is longer than the job may take.",
+                )
             if waited + seconds > LONGEST_WAIT:
                 raise Later(seconds)
             pause = min(seconds, _LOOK)
@@ -201,12 +208,16 @@ class _Worker:
                 f"The job may cost {settings.budget_dollars:g} US dollars (PIXMILL_GENERATION_BUDGET), and has.",
             )
 
+    def _left(self) -> float:
+        """Seconds until the job fails for the time that it took: better a card than that."""
+        return self._until - time.monotonic()
+
     def _again(self, item: Item, real: Provider, error: TransientError) -> None:
         """Raises Later, or falls back if the tries are used up."""
         if error.code != ErrorCode.PROVIDER_UNAVAILABLE:
             raise error
         tries = item.attempts + 1
-        if (error.retry_after or 0) > _TOO_LONG:
+        if (error.retry_after or 0) > min(_TOO_LONG, self._left()):
             self._fall_back(item, error)
             return
         if error.retry_after is not None:

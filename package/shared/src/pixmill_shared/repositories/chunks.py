@@ -40,6 +40,8 @@ class ClaimedChunk:
     request_id: str | None
     fallback: str
     cache: bool
+    #: Seconds since the first chunk of the job was claimed.
+    job_age: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ _CLAIM = Prepared(
       FROM job JOIN generations g ON g.job_id = job.id
       WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL AND job.published
       RETURNING c.id, c.fence, c.attempts, extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS age,
-                c.job_id, c.project, job.recipe, job.destination, job.request_id, g.fallback, g.cache
+                c.job_id, c.project, job.recipe, job.destination, job.request_id, g.fallback, g.cache,
+                coalesce(extract(epoch FROM clock_timestamp() - job.started_at), 0)::float8 AS job_age
     )
     SELECT * FROM chunk
     """,
@@ -191,7 +194,9 @@ _FINISH = Prepared(
       FROM job, counts
     ),
     next AS (
-      SELECT w.id, {lanes.reached(f"'{QueueName.GENERATE}'", "w.priority")} + 1 AS turn
+      SELECT w.id, 1 + greatest(
+        {lanes.reached(f"'{QueueName.GENERATE}'", "w.priority")},
+        (SELECT max(o.turn) FROM generation_chunks o WHERE o.job_id = w.job_id AND o.status <> 'waiting')) AS turn
       FROM generation_chunks w, chunk WHERE w.job_id = chunk.job_id AND w.status = 'waiting'
       ORDER BY w.position LIMIT 1
     ),

@@ -25,7 +25,7 @@ _RECENT: Final = 50
 """Pictures that the time for one is learned from."""
 
 # The job's own row is in no queue that anything is published into: its chunks are. Those beyond the job's share wait
-# until another one of it has ended.
+# until another one of it has ended. One chunk a turn, so that a list of a thousand does not hold up one thing.
 _INSERT = Prepared(
     f"""
     WITH lane AS (SELECT {lanes.reached(f"'{QueueName.GENERATE}'", "$3")} + 1 AS turn),
@@ -43,7 +43,7 @@ _INSERT = Prepared(
     chunk AS (
       INSERT INTO generation_chunks (id, project, status, queue, priority, turn, run_at, job_id, position)
       SELECT c.id::uuid, $2, CASE WHEN c.position <= $21 THEN 'queued' ELSE 'waiting' END, '{QueueName.GENERATE}', $3,
-             lane.turn, CASE WHEN c.position <= $21 THEN job.run_at END, $1, c.position - 1
+             lane.turn + least(c.position, $21) - 1, CASE WHEN c.position <= $21 THEN job.run_at END, $1, c.position - 1
       FROM lane, job, unnest($20) WITH ORDINALITY AS c(id, position)
     ),
     item AS (
