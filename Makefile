@@ -56,7 +56,7 @@ fuzz-files: install ## damaged files through both decoders; ARGS="--seconds 600 
 fuzz-api: install ## schemathesis with all its checks against a live API; API_ARGS="--examples 200 --seed 7"
 	$(BIN)/python -m tests.fuzz.api $(API_ARGS)
 
-soak: install ## files by thousands, plans at a million rows, killed beats, a burst, a clean-up; ARGS="--only beats --write" renews docs/soak.md
+soak: install ## files by thousands, plans at a million rows, killed beats, a burst, a clean-up, generation under stress; ARGS="--only beats --write" renews docs/soak.md
 	$(BIN)/python -m tests.soak $(ARGS)
 
 chaos: install ## kill and break everything under load, count what was lost; ARGS="--seed 7 --write" renews docs/reliability.md

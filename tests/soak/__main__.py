@@ -1,9 +1,10 @@
 """``python -m tests.soak``: thousands of good and hostile files through one worker, the plans of the API's GETs in a
-database of a million rows, beats that are killed, and a pool under a burst of jobs; a table of how each went.
+database of a million rows, beats that are killed, a pool under a burst of jobs, a clean-up, and jobs that generate
+while all goes wrong at once; a table of how each went.
 
 Exits with 1 if a job did not end as it should, was tried twice, or cost a process, if memory grew, if a statement reads
-what it need not, if a tick was run twice or did not come, or if a pool did not grow or come back in time. ``--write``
-puts the tables into docs/soak.md.
+what it need not, if a tick was run twice or did not come, if a pool did not grow or come back in time, or if the rows
+and objects of jobs that generate do not agree. ``--write`` puts the tables into docs/soak.md.
 """
 
 import argparse
@@ -13,12 +14,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from pixmill_shared.runtime import Runtime
 from tests.integration.shared.processes import Fleet, environment_of
 from tests.servers import running_servers
-from tests.soak import autoscaling, beats, cleanup, plans
+from tests.soak import autoscaling, beats, cleanup, generation, plans
+from tests.soak.generating import Load
 from tests.soak.mixture import mixture
 from tests.soak.plans import run_plans
 from tests.soak.running import soak, start_worker, table
@@ -134,12 +137,24 @@ def _cleanup(options: argparse.Namespace) -> bool:
     return not cleaned.wrong
 
 
+def _generation(options: argparse.Namespace) -> bool:
+    load = Load(options.seconds)
+    with _directory() as directory:
+        made = generation.run_generation(directory, load)
+    print(generation.table(made))
+    if options.write:
+        asked = f'make soak ARGS="--only generation --seconds {options.seconds:g} --write"'
+        _write(generation.SECTION.format(**asdict(load), asked=asked, today=_today(), table=generation.table(made)))
+    return not made.wrong
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "files": _files,
     "plans": _plans,
     "beats": _beats,
     "autoscaler": _autoscaler,
     "cleanup": _cleanup,
+    "generation": _generation,
 }
 
 

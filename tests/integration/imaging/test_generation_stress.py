@@ -1,0 +1,18 @@
+"""A short part of ``make soak``: whatever happens to jobs that generate at once, their rows and objects agree."""
+
+from pathlib import Path
+
+from tests.soak.generating import Load
+from tests.soak.generation import generate_under_stress, table
+
+
+def test_silent_workers_doubled_messages_cancel_and_delete_lose_mix_and_miscount_nothing(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    made = generate_under_stress(postgres_url, tmp_path, Load(seconds=6, lease=0.4, silent=0.2, jobs=10))
+    assert made.wrong == [], table(made)
+    # Without these it would show nothing.
+    assert made.jobs["completed"] > 3, table(made)
+    assert made.seen.expired > 3, table(made)
+    assert made.seen.canceled > 1, table(made)
+    assert made.seen.deleted > 1, table(made)
