@@ -1,4 +1,4 @@
-"""Who works on jobs that generate when all goes wrong: a provider that fails, an outlet that publishes twice, workers
+"""Who works on jobs that generate when all goes wrong: a provider that fails, an outlet that publishes again, workers
 whose threads go silent in the middle and wake up again.
 """
 
@@ -8,7 +8,7 @@ import random
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,22 +78,26 @@ class FailingProvider:
         return Picture(dice.choice(PICTURES), "image/jpeg")
 
 
-@dataclass(frozen=True)
+@dataclass
 class DoublingOutlet:
-    """Publishes into a queue of this process, and every third message twice."""
+    """Publishes into a queue of this process; of four messages one twice, and with one an older one comes again."""
 
     messages: Messages
     settings: WorkSettings
     dice: random.Random
     errors: tuple[type[BaseException], ...] = ()
+    past: deque[uuid.UUID] = field(default_factory=lambda: deque(maxlen=20))
 
     def take(self, session: Session, kind: Kind) -> list[Due]:
         return kind.work.take_due(session, kind.queues, self.settings.window, kind.most(self.settings))
 
     def publish(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            for _ in range(self.dice.choice((1, 1, 2))):
-                self.messages.put(uuid.UUID(message.payload["chunk_id"]))
+            chunk_id = uuid.UUID(message.payload["chunk_id"])
+            self.past.append(chunk_id)
+            for each in self.dice.choice(([], [], [chunk_id], [self.dice.choice(self.past)])):
+                self.messages.put(each)
+            self.messages.put(chunk_id)
 
     def disconnect(self) -> None:
         """Nothing is open."""
