@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 
 from pixmill_shared import failpoints
 from pixmill_shared.database.engine import Database
@@ -26,8 +27,8 @@ from pixmill_shared.settings.work import WorkSettings
 from tests.integration.imaging.studio import RECIPE, Easel, Painter
 from tests.soak.generation_crew import DoublingOutlet, FailingProvider, Messages, Seen, SilentWorker
 
-PROMPTS = [f"Dish {number}" for number in range(12)]
-"""So few that most are drawn by several jobs, at the same time too."""
+PROMPTS = 12
+"""That jobs are of at a time: each is drawn by several of them, at the same time too, and by none some time later."""
 TWO = {
     "outputs": [*RECIPE["outputs"], {"name": "small", "format": "png", "operations": [{"op": "resize", "width": 9}]}]
 }
@@ -122,9 +123,10 @@ class Stress:
         dice = self._dice("client")
         while time.monotonic() < until:
             if self.easel.scalar("SELECT count(*) FROM jobs WHERE finished_at IS NULL") < self._load.jobs:
-                self._ids.append(self.easel.submit(*dice.choices(PROMPTS, k=dice.randint(1, 9)), **_of_any_kind(dice)))
+                prompts = _prompts(dice, self.seen.submitted // 2)
+                self._ids.append(self.easel.submit(*prompts, **_of_any_kind(dice)))
                 self.seen.submitted += 1
-            if dice.random() < 0.1:
+            if dice.random() < 0.3:
                 self._delete(dice.choice(self._ids))
             time.sleep(PAUSE)
 
@@ -132,7 +134,14 @@ class Stress:
         left = """SELECT (SELECT count(*) FROM jobs WHERE finished_at IS NULL)
                        + (SELECT count(*) FROM generation_chunks WHERE finished_at IS NULL)"""
         while time.monotonic() < until and self.easel.scalar(left):
+            self._hurry()
             time.sleep(PAUSE)
+
+    def _hurry(self) -> None:
+        """What is to be tried again later, half a minute perhaps, is tried now. What is locked is passed by."""
+        delayed = "SELECT id FROM generation_chunks WHERE run_at > clock_timestamp() FOR UPDATE SKIP LOCKED"
+        with self._database.session_scope() as session:
+            session.execute(text(f"UPDATE generation_chunks SET run_at = clock_timestamp() WHERE id IN ({delayed})"))
 
     def _canceling(self) -> Callable[[], None]:
         """As the API does: one of the last jobs, which may have ended."""
@@ -185,6 +194,10 @@ class Stress:
 
     def _dice(self, whose: str) -> random.Random:
         return random.Random(f"{self._load.seed} {whose}")
+
+
+def _prompts(dice: random.Random, first: int) -> list[str]:
+    return [f"Dish {first + dice.randrange(PROMPTS)}" for _ in range(dice.randint(1, 9))]
 
 
 def _of_any_kind(dice: random.Random) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from tests.soak.generation_crew import Seen
 
 SECTION = """Generation
 
-For {seconds:g} s there are {jobs} unfinished jobs that generate pictures, of few prompts, so that most were drawn
-before or are being drawn by another job. Two dispatchers publish every fourth message twice, and with another fourth
-an older one again. Two workers of {threads} threads each share them, and in {silent:.0%} of the claims one hangs
-without a lease, for half to twice as long as one lasts ({lease:g} s), and goes on then. Of twenty calls the provider
-answers two with 500, one with 429, and refuses one. Jobs are canceled and deleted. At the end all jobs must have ended;
-the counts of jobs, items, chunks and events must agree; each item must have all outputs of its recipe, of one picture,
-each rendition its object and each object its rendition; and never may more than {image_workers} chunks have been worked
-on at once. `make test` does the same for some seconds.
+For {seconds:g} s there are {jobs} unfinished jobs that generate pictures, of prompts that were just drawn for another
+job or are being drawn for it. Two dispatchers publish every fourth message twice, and with another fourth an older one
+again. Two workers of {threads} threads each share them, and in {silent:.0%} of the claims one hangs without a lease,
+for half to twice as long as one lasts ({lease:g} s), and goes on then. Of twenty calls the provider answers two with
+500, one with 429, and refuses one. Jobs are canceled and deleted. At the end all jobs must have ended; the counts of
+jobs, items, chunks and events must agree; each item must have all outputs of its recipe, of one picture, each
+rendition its object and each object its rendition; and never may more than {image_workers} chunks have been worked on
+at once. `make test` does the same for some seconds.
 
 Last run: {today}, `{asked}`.
 
