@@ -121,7 +121,6 @@ _DROP_ALL = Prepared(
 )
 
 _LOCK_JOB = Prepared("SELECT 1 FROM jobs WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED", "uuid")
-
 _ITEMS = Prepared(
     """
     SELECT position, category, name, prompt, file_name, attempts FROM generation_items
@@ -135,7 +134,6 @@ _HELD = """
     WHERE c.id = $1 AND c.fence = $2 AND c.status = 'processing' AND j.status = 'processing'"""
 
 _IS_HELD = Prepared(f"SELECT 1 {_HELD}", *("uuid", "bigint"))
-
 _HOLD = Prepared(f"SELECT 1 {_HELD} FOR NO KEY UPDATE OF j, c", *("uuid", "bigint"))
 
 _FINISH_ITEM = Prepared(
@@ -232,9 +230,7 @@ _OVERDUE = Prepared(
 
 
 def claim(session: Session, chunk_id: uuid.UUID, worker: str, lease: float) -> ClaimedChunk | None:
-    """Compare-and-set; the first of a job starts it. None: someone else has it, it is not due or not
-    published, or it has ended with its job.
-    """
+    """Compare-and-set; the first of a job starts it. None: it is another's, not published, or its job has ended."""
     rows = _CLAIM.run(session, chunk_id, worker, lease)
     if not rows:
         drop(session, chunk_id)
