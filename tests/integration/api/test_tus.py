@@ -312,15 +312,17 @@ def test_body_that_stops_is_408_and_what_came_is_kept(api: Api) -> None:
 def test_with_a_checksum_nothing_of_a_body_that_stops_is_kept(api: Api) -> None:
     upload = begin(api, len(DATA))
     objects = api.objects()
+    locked = "SELECT locked_by IS NOT NULL FROM upload_sessions WHERE id = %s"
 
     def stopping() -> Iterator[bytes]:
         yield DATA[:150_000]
+        # Or it would seem to have ended before it has begun.
+        wait_until(lambda: api.query(locked, upload.id) == [(True,)], "the request has begun", 60)
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):
         upload.patch(0, stopping(), checksum("sha1", DATA))
-    unlocked = "SELECT count(*) FROM upload_sessions WHERE id = %s AND locked_by IS NULL"
-    wait_until(lambda: api.query(unlocked, upload.id) == [(1,)], "the request has ended", 60)
+    wait_until(lambda: api.query(locked, upload.id) == [(False,)], "the request has ended", 60)
     assert upload.offset() == 0
     assert api.objects() == objects
 

@@ -93,7 +93,9 @@ def test_60_pictures_in_5_categories_come_once_each_though_the_worker_is_killed_
     assert len(crew.outputs()) >= 60
     # Asked for again was only what was under way when the worker was killed: three at once, twice.
     assert 60 <= len(asked) <= 66
-    assert all(item.attempts == len(gemini.asked(f"{item.name} ({item.category})")) for item in items)
+    # A call is counted before it is made: a kill between the two leaves one that nobody saw.
+    assert all(item.attempts >= len(gemini.asked(f"{item.name} ({item.category})")) for item in items)
+    assert sum(item.attempts for item in items) <= 66
     assert gemini.most_at_once == 3, "MAX_IMAGE_WORKERS"
     events = crew.events(job_id)
     assert (events.count("job.output"), events.count("job.progress"), events.count("job.completed")) == (60, 20, 1)
