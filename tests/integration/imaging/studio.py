@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, text
@@ -51,6 +52,19 @@ class Painter:
             number = len(self.drawn)
         own = self.does(number, subject)
         return own or Picture(jpeg(photo(40 + number, 40)), "image/jpeg")
+
+
+def clean_easel(database: Database, path: Path) -> "Easel":
+    """Without rows of other tests."""
+    with database.session_scope() as session:
+        session.execute(text("TRUNCATE jobs, renditions, dead_letters, dispatch_marks, provider_meters CASCADE"))
+    return Easel(database, str(path))
+
+
+def painter(easel: "Easel") -> Painter:
+    """That of an easel with a provider."""
+    assert isinstance(easel.real, Painter)
+    return easel.real
 
 
 @dataclass

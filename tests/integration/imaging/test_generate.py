@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from tests.integration.imaging.studio import Easel, Painter
+from tests.integration.imaging.studio import Easel, clean_easel, painter
 
 from pixmill_imaging.providers.protocol import Picture, Subject, Unavailable
 from pixmill_imaging.settings import GenerationSettings
@@ -31,14 +31,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def easel(database: Database, tmp_path: Path) -> Easel:
-    with database.session_scope() as session:
-        session.execute(text("TRUNCATE jobs, renditions, dead_letters, dispatch_marks, provider_meters CASCADE"))
-    return Easel(database, str(tmp_path))
-
-
-def painter(easel: Easel) -> Painter:
-    assert isinstance(easel.real, Painter)
-    return easel.real
+    return clean_easel(database, tmp_path)
 
 
 def refused(_number: int, subject: Subject) -> Picture | None:

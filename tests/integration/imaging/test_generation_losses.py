@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from sqlalchemy import text
-from tests.integration.imaging.studio import Easel, Painter
+from tests.integration.imaging.studio import Easel, clean_easel, painter
 from tests.waiting import eventually
 
 from pixmill_imaging.providers.protocol import Picture, Subject, Unavailable
@@ -35,9 +35,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def easel(database: Database, tmp_path: Path) -> Easel:
-    with database.session_scope() as session:
-        session.execute(text("TRUNCATE jobs, renditions, dead_letters, dispatch_marks, provider_meters CASCADE"))
-    return Easel(database, str(tmp_path))
+    return clean_easel(database, tmp_path)
 
 
 def objects(easel: Easel) -> list[str]:
@@ -47,11 +45,6 @@ def objects(easel: Easel) -> list[str]:
 def named_by(easel: Easel, job_id: uuid.UUID) -> str:
     query = "SELECT r.storage_key FROM outputs o JOIN renditions r ON r.id = o.rendition_id WHERE o.job_id"
     return str(easel.scalar(f"{query} = '{job_id}'"))
-
-
-def painter(easel: Easel) -> Painter:
-    assert isinstance(easel.real, Painter)
-    return easel.real
 
 
 def test_a_job_ends_with_its_last_chunk_though_all_items_were_there_before(easel: Easel) -> None:

@@ -1,12 +1,12 @@
 """``POST /batches``: from a JSON document to checked items, those that are wrong put apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from pixmill_api.batch_schemas import BatchItem, BatchOptions
 from pixmill_api.errors import InvalidRequest
-from pixmill_api.reading import read_body, read_recipe
+from pixmill_api.reading import read_body, read_recipe, wrong_items
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.recipe import Limits, Recipe, RecipeError
 
@@ -47,7 +47,7 @@ def read_batch(document: object, limits: Limits, most_items: int) -> WantedBatch
     """``limits`` are those of each recipe. Raises InvalidRequest if the batch is wrong, or each of its items."""
     if not isinstance(document, dict):
         raise InvalidRequest([JsonError("", "must be an object")])
-    wrong = list(_wrong_items(document, most_items))
+    wrong = list(wrong_items(document, most_items))
     try:
         options = read_body(BatchOptions, {key: value for key, value in document.items() if key != "items"})
         wanted = WantedBatch(options, _recipe_of(options, limits))
@@ -59,16 +59,6 @@ def read_batch(document: object, limits: Limits, most_items: int) -> WantedBatch
         _add(wanted, index, item, limits)
     wanted.refuse_if_empty()
     return wanted
-
-
-def _wrong_items(document: dict[str, Any], most: int) -> Iterator[JsonError]:
-    items = document.get("items")
-    if "items" not in document:
-        yield JsonError("/items", "is missing")
-    elif not isinstance(items, list):
-        yield JsonError("/items", "must be an array")
-    elif not 1 <= len(items) <= most:
-        yield JsonError("/items", f"must have 1 to {most} items, and has {len(items)}")
 
 
 def _add(wanted: WantedBatch, index: int, item: object, limits: Limits) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from pixmill_api.domain.prompts import dish_prompt, thing_prompt
 from pixmill_api.errors import InvalidRequest
 from pixmill_api.menu_schemas import MOST_CATEGORIES, MOST_FIELDS, MOST_ITEM_BYTES, MenuRequest
-from pixmill_api.reading import checked_object, read_document_of, read_recipe
+from pixmill_api.reading import checked_object, read_document_of, read_recipe, wrong_items
 from pixmill_api.text_schemas import wrong_line
 from pixmill_api.thing_schemas import MOST_CATEGORY, GenerateRequest, GenerationOptions
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
@@ -33,7 +33,7 @@ class WantedThing:
 def read_generation(document: object, limits: Limits, most: int) -> tuple[GenerateRequest, Recipe | None]:
     """``POST /jobs`` of the kind ``generate``; the recipe is None if a preset is named. Raises InvalidRequest."""
     found = checked_object(document)
-    _refuse(_wrong_items(found, most))
+    _refuse(wrong_items(found, most))
     return _read(GenerateRequest, found, limits)
 
 
@@ -92,17 +92,6 @@ def _refuse(wrong: Iterator[JsonError]) -> None:
     errors = list(wrong)
     if errors:
         raise InvalidRequest(errors)
-
-
-def _wrong_items(document: dict[str, Any], most: int) -> Iterator[JsonError]:
-    """Their number: what each of them says is for the model."""
-    items = document.get("items")
-    if "items" not in document:
-        yield JsonError("/items", "is missing")
-    elif not isinstance(items, list):
-        yield JsonError("/items", "must be an array")
-    elif not 1 <= len(items) <= most:
-        yield JsonError("/items", f"must have 1 to {most} items, and has {len(items)}")
 
 
 def _wrong_menu(document: dict[str, Any], most: int) -> Iterator[JsonError]:

@@ -1,6 +1,6 @@
 """From a JSON document to a checked request, with everything that is wrong at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -132,3 +132,14 @@ def _json_error(found: ErrorDetails) -> JsonError:
     if found["type"] in ("model_type", "dict_type"):
         return JsonError(pointer, "must be an object")
     return JsonError(pointer, found["msg"].replace("Input should", "should", 1))
+
+
+def wrong_items(document: dict[str, Any], most: int) -> Iterator[JsonError]:
+    """Of a request that is a list: how many there are, and not what each of them says."""
+    items = document.get("items")
+    if "items" not in document:
+        yield JsonError("/items", "is missing")
+    elif not isinstance(items, list):
+        yield JsonError("/items", "must be an array")
+    elif not 1 <= len(items) <= most:
+        yield JsonError("/items", f"must have 1 to {most} items, and has {len(items)}")

@@ -16,12 +16,13 @@ from pixmill_api.service.presets import ResolvedRecipe, resolve_recipe
 from pixmill_api.service.submission import check_receiver, check_run_at
 from pixmill_api.service.watermarks import uploads_named_by
 from pixmill_api.thing_schemas import MOST_OUTPUTS, GenerationOptions
-from pixmill_shared.domain.generation import PREFIXES, SAFE_LENGTH, Form, chunks_of, distinct, safe_name
+from pixmill_shared.domain.generation import PREFIXES, SAFE_LENGTH, Form
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.recipe import Output, Recipe
 from pixmill_shared.domain.recipe.naming import DEFAULT_KEY
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.repositories import generations, uploads
+from pixmill_shared.service.cutting import cut
 
 _LONGEST_STEM: Final = "x" * (max(map(len, PREFIXES.values())) + SAFE_LENGTH + len("_YYYYMMDD_HHMMSS-"))
 _DISTINGUISHING: Final = ("{name}", "{sha256}")
@@ -73,7 +74,7 @@ def submit_generation(context: Context, session: Session, wanted: WantedGenerati
             project=wanted.caller.project,
             priority=options.priority.rank,
             recipe=chosen.recipe.canonical(),
-            items=_items(wanted.things, context.chunks.size),
+            items=cut(wanted.things, context.chunks.size),
             categories=wanted.categories,
             at_once=context.chunks.at_once,
             fallback=options.fallback,
@@ -92,15 +93,6 @@ def submit_generation(context: Context, session: Session, wanted: WantedGenerati
     uploads.note_use(session, job_id, uploads_named_by(chosen.recipe))
     failpoint("submit.inserted", job_id)
     return job_id
-
-
-def _items(things: Sequence[WantedThing], size: int) -> list[generations.NewItem]:
-    chunks = chunks_of([thing.prompt for thing in things], size)
-    names = distinct(safe_name(thing.name) for thing in things)
-    return [
-        generations.NewItem(thing.category, thing.name, thing.prompt, name, chunk, thing.details)
-        for thing, name, chunk in zip(things, names, chunks, strict=True)
-    ]
 
 
 def _refuse_too_many(wanted: WantedGeneration, chosen: ResolvedRecipe) -> None:

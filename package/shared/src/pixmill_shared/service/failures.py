@@ -3,7 +3,8 @@
 import random
 import traceback
 import uuid
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -20,78 +21,59 @@ from pixmill_shared.settings.work import WorkSettings
 _RNG: Final = random.SystemRandom()
 
 
+class _Claimed(Protocol):
+    """Work of any kind, by whoever has it; ``age`` as ``after_failure`` has it."""
+
+    @property
+    def project(self) -> str: ...
+
+    @property
+    def attempts(self) -> int: ...
+
+    @property
+    def age(self) -> float: ...
+
+
 def record_failure(
     session: Session, job: jobs.ClaimedJob, task: TaskName, error: WorkError, *, settings: WorkSettings
 ) -> str:
     """End the claim. Returns what happened: ``retried``, ``failed``, or ``lost`` if someone else has the job now."""
-    document = error_document(error.code, error.detail)
-    verdict = _verdict(error, job.attempts, job.age, settings)
-    if isinstance(verdict, Again):
-        kept = jobs.retry(session, job, verdict.delay, document, counted=verdict.counted)
-        return "retried" if kept else "lost"
-    if not jobs.fail(session, job.id, job.fence, document):
-        return "lost"
-    if verdict.buried:
-        dead_letters.bury(
-            session,
-            project=job.project,
-            task=task,
-            payload=dict(JobPayload(job_id=str(job.id))),
-            error=document,
-            attempts=job.attempts,
-            traceback=_traceback_of(error),
-        )
-    return "failed"
+
+    def fail(document: dict[str, Any]) -> bool:
+        return jobs.fail(session, job.id, job.fence, document)
+
+    payload = dict(JobPayload(job_id=str(job.id)))
+    return _record(session, job, error, settings, task=task, payload=payload, retry=jobs.retry, fail=fail)
 
 
 def record_chunk_failure(
     session: Session, chunk: chunks.ClaimedChunk, error: WorkError, *, settings: WorkSettings
 ) -> str:
     """The same of a part of a job that generates; the job fails with it."""
-    document = error_document(error.code, error.detail)
-    verdict = _verdict(error, chunk.attempts, chunk.age, settings)
-    if isinstance(verdict, Again):
-        kept = chunks.retry(session, chunk, verdict.delay, document, counted=verdict.counted)
-        return "retried" if kept else "lost"
-    if not chunks.hold(session, chunk) or not jobs.fail(session, chunk.job_id, 0, document):
-        return "lost"
-    chunks.drop_all(session, chunk.job_id)
-    chunks.drop(session, chunk.id)
-    if verdict.buried:
-        dead_letters.bury(
-            session,
-            project=chunk.project,
-            task=TaskName.GENERATE_CHUNK,
-            payload=dict(ChunkPayload(chunk_id=str(chunk.id))) | dict(JobPayload(job_id=str(chunk.job_id))),
-            error=document,
-            attempts=chunk.attempts,
-            traceback=_traceback_of(error),
-        )
-    return "failed"
+
+    def fail(document: dict[str, Any]) -> bool:
+        if not chunks.hold(session, chunk) or not jobs.fail(session, chunk.job_id, 0, document):
+            return False
+        chunks.drop_all(session, chunk.job_id)
+        chunks.drop(session, chunk.id)
+        return True
+
+    payload = dict(ChunkPayload(chunk_id=str(chunk.id))) | dict(JobPayload(job_id=str(chunk.job_id)))
+    task = TaskName.GENERATE_CHUNK
+    return _record(session, chunk, error, settings, task=task, payload=payload, retry=chunks.retry, fail=fail)
 
 
 def record_task_failure(
     session: Session, claimed: task_requests.ClaimedRequest, error: WorkError, *, settings: WorkSettings
 ) -> str:
     """The same of a task that somebody asked for."""
-    document = error_document(error.code, error.detail)
-    verdict = _verdict(error, claimed.attempts, claimed.age, settings)
-    if isinstance(verdict, Again):
-        kept = task_requests.retry(session, claimed, verdict.delay, document, counted=verdict.counted)
-        return "retried" if kept else "lost"
-    if not task_requests.fail(session, claimed.id, claimed.fence, document):
-        return "lost"
-    if verdict.buried:
-        dead_letters.bury(
-            session,
-            project=claimed.project,
-            task=TaskName(claimed.task),
-            payload=dict(RequestPayload(task_request_id=str(claimed.id))),
-            error=document,
-            attempts=claimed.attempts,
-            traceback=_traceback_of(error),
-        )
-    return "failed"
+
+    def fail(document: dict[str, Any]) -> bool:
+        return task_requests.fail(session, claimed.id, claimed.fence, document)
+
+    payload = dict(RequestPayload(task_request_id=str(claimed.id)))
+    task = TaskName(claimed.task)
+    return _record(session, claimed, error, settings, task=task, payload=payload, retry=task_requests.retry, fail=fail)
 
 
 def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, settings: WorkSettings) -> str:
@@ -105,6 +87,37 @@ def record_time_limit(session: Session, job_id: uuid.UUID, holder: str, *, setti
     stage, job = held
     error = TransientError(ErrorCode.TIME_LIMIT, "The work was still going on at its time limit and was ended.")
     return record_failure(session, job, STAGE_TASKS[stage], error, settings=settings)
+
+
+def _record(
+    session: Session,
+    claimed: _Claimed,
+    error: WorkError,
+    settings: WorkSettings,
+    *,
+    task: TaskName,
+    payload: dict[str, Any],
+    retry: Callable[..., bool],
+    fail: Callable[[dict[str, Any]], bool],
+) -> str:
+    """``retry`` and ``fail`` end the claim, and say whether it was there still."""
+    document = error_document(error.code, error.detail)
+    verdict = _verdict(error, claimed.attempts, claimed.age, settings)
+    if isinstance(verdict, Again):
+        return "retried" if retry(session, claimed, verdict.delay, document, counted=verdict.counted) else "lost"
+    if not fail(document):
+        return "lost"
+    if verdict.buried:
+        dead_letters.bury(
+            session,
+            project=claimed.project,
+            task=task,
+            payload=payload,
+            error=document,
+            attempts=claimed.attempts,
+            traceback=_traceback_of(error),
+        )
+    return "failed"
 
 
 def _verdict(error: WorkError, attempts: int, age: float, settings: WorkSettings) -> Again | Fail:

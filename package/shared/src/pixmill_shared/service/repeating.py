@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.queues import RENDER_QUEUES, Priority, QueueName
 from pixmill_shared.database.models import Generation, Job, JobUpload
-from pixmill_shared.domain.generation import Fallback, Form, chunks_of, distinct, safe_name
+from pixmill_shared.domain.generation import Fallback, Form
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.repositories import generations, jobs
+from pixmill_shared.service.cutting import cut
 from pixmill_shared.settings.generation import ChunkSettings
 
 
@@ -60,17 +61,11 @@ def _generating_like(
     session: Session, origin: Job, generation: Generation, request_id: str | None
 ) -> generations.NewGeneration:
     settings = ChunkSettings.load()
-    items = generations.items_of(session, origin.id)
-    names = distinct(safe_name(item.name) for item in items)
-    chunks = chunks_of([item.prompt for item in items], settings.size)
     return generations.NewGeneration(
         project=origin.project,
         priority=origin.priority,
         recipe=origin.recipe,
-        items=[
-            generations.NewItem(item.category, item.name, item.prompt, name, chunk, item.details)
-            for item, name, chunk in zip(items, names, chunks, strict=True)
-        ],
+        items=cut(generations.items_of(session, origin.id), settings.size),
         categories=generation.categories,
         at_once=settings.at_once,
         fallback=Fallback(generation.fallback),
