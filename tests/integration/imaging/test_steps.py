@@ -1,6 +1,7 @@
 """Long work calls a step again and again, and ends where that raises: between frames, operations, encodes, outputs."""
 
 import io
+import time
 
 import pytest
 from PIL import Image
@@ -74,6 +75,15 @@ def test_frames_that_step_come_out_as_those_that_do_not() -> None:
         # The noise is another at each call, so one set of frames serves both.
         plain = Picture(stepping.frames, stepping.durations)
         assert encode(stepping, Encoding(50)) == encode(plain, Encoding(50))
+
+
+def test_animation_does_not_say_the_second_it_was_made_in() -> None:
+    # A second try of a job makes the same file, whose ETag and sha256 are known already.
+    first = int(time.time())
+    data = ENCODERS[OutputFormat.AVIF].encode(Picture(frames(), (50,) * FRAMES), Encoding(50))
+    # Seconds since 1904, of which the lower 4 bytes are all that differs (ISO/IEC 14496-12).
+    for second in range(first, int(time.time()) + 1):
+        assert (second + 2_082_844_800).to_bytes(8, "big")[4:] not in data
 
 
 def test_decoding_takes_a_step_before_each_frame() -> None:

@@ -13,6 +13,8 @@ _SIZES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")
 _MOVIE: Final = (b"moov", b"mvhd")
 _TRACK: Final = (b"moov", b"trak", b"tkhd")
 _EDITS: Final = (b"moov", b"trak", b"edts", b"elst")
+#: All that begin with when they were made and changed.
+_DATED: Final = (_MOVIE, _TRACK, (b"moov", b"trak", b"mdia", b"mdhd"))
 
 _REPEATS: Final = 1
 
@@ -69,6 +71,17 @@ def shown(data: bytes, times: int) -> bytes:
         length = _number(data, movie, 16)
         if length is not None:
             struct.pack_into(length.code, changed, length.at, longest)
+    return bytes(changed)
+
+
+def undated(data: bytes) -> bytes:
+    """``data`` without the second it was made in, at its length: 0 is what writers put where they do not know it."""
+    changed = bytearray(data)
+    for path in _DATED:
+        for box in _found(data, path):
+            first = box.body + 4
+            length = min(16 if data[box.body : box.body + 1] == b"\x01" else 8, box.end - first)
+            changed[first : first + length] = bytes(length)
     return bytes(changed)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pixmill_imaging.domain.avif import shown
+from pixmill_imaging.domain.avif import shown, undated
 from pixmill_imaging.pillow.encoders.encoding import Encoding, saved_frames
 from pixmill_imaging.pillow.picture import Picture
 
@@ -22,5 +22,8 @@ def encode_avif(picture: Picture, how: Encoding) -> bytes:
         max_threads=1,
         **{name: block for name, block in blocks.items() if block},
     )
-    # Pillow's encoder has no option for it, and makes every animation one that is shown for ever.
-    return shown(data, picture.loop) if picture.is_animated else data
+    if not picture.is_animated:
+        return data
+    # Pillow has no option for either: it makes every animation one that is shown for ever, and libavif writes the
+    # time into it, so that the same picture would be another file at each try.
+    return undated(shown(data, picture.loop))
