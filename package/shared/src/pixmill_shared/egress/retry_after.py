@@ -14,7 +14,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return min(float(text), LONGEST_SECONDS)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or a zone that no integer of C holds is an OverflowError
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
