@@ -338,6 +338,25 @@ def test_paused_pipeline_runs_only_when_it_is_asked_to(watch: Watch, serve: Serv
     assert watch.check()["runs"] == 0
 
 
+@pytest.mark.parametrize(("waiting", "kept"), [(False, []), (True, [True])], ids=["alone", "one-waits"])
+def test_change_during_a_dry_run_starts_no_run_that_nobody_asked_for(
+    watch: Watch, waiting: bool, kept: list[bool]
+) -> None:
+    made = watch.make({"type": "urls", "urls": ["https://x.example/1.jpg"]}, paused_at=func.clock_timestamp())
+    with watch.database.session_scope() as session:
+        pipelines.request(session, session.get_one(Pipeline, made), dry_run=True)
+    with watch.database.session_scope() as session:
+        assert pipelines.claim(session, "w", 60) is not None
+    with watch.database.session_scope() as session:
+        row = session.get_one(Pipeline, made, with_for_update=True)
+        if waiting:
+            pipelines.request(session, row, dry_run=True)
+        pipelines.interrupt(session, row)
+    assert watch.check() == {"runs": len(kept), "failed": 0, "jobs": 0}
+    assert [run.dry_run for run in watch.runs(made) if run.status == "completed"] == kept
+    assert watch.row(made).requested_at is None
+
+
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [({"max_backlog": 120}, "backlog"), ({"most": 120}, "limit"), ({"max_unfinished": 120}, "quota")],

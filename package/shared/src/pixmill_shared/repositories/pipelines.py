@@ -49,7 +49,8 @@ _CLAIM: Final = Prepared(
     begun AS (
       INSERT INTO pipeline_runs (id, pipeline_id, trigger, status, attempts, started_at)
       SELECT $3, c.id, '{RunTrigger.SCHEDULE}', '{RunStatus.RUNNING}', 1, clock_timestamp()
-      FROM claimed c WHERE NOT EXISTS (SELECT FROM unfinished) RETURNING *
+      FROM claimed c WHERE NOT EXISTS (SELECT FROM unfinished) AND c.paused_at IS NULL AND c.run_at <= clock_timestamp()
+      RETURNING *
     ),
     resumed AS (
       UPDATE pipeline_runs r
@@ -210,11 +211,7 @@ def end(
         setattr(run, name, value)
     row.lease_until = row.claimed_by = None
     session.flush()
-    row.requested_at = session.scalar(
-        select(func.min(PipelineRun.created_at)).where(
-            PipelineRun.pipeline_id == row.id, PipelineRun.finished_at.is_(None)
-        )
-    )
+    _ask_for_what_waits(session, row)
     _forget_old(session, row.id)
     return run
 
@@ -229,6 +226,7 @@ def interrupt(session: Session, row: Pipeline, *, queued: bool = False) -> None:
         .where(PipelineRun.pipeline_id == row.id, PipelineRun.finished_at.is_(None), PipelineRun.status.in_(ended))
         .values(status=RunStatus.CANCELED, finished_at=func.clock_timestamp())
     )
+    _ask_for_what_waits(session, row)
 
 
 def request(session: Session, row: Pipeline, *, dry_run: bool) -> PipelineRun:
@@ -265,6 +263,15 @@ def tell_failed(session: Session, pipeline_id: uuid.UUID, data: dict[str, Any]) 
     """``pipeline.failed`` to everyone who is told; how many."""
     rows = _TELL.run(session, pipeline_id, new_id(), new_id(), data)
     return int(rows[0]["told"]) if rows else 0
+
+
+def _ask_for_what_waits(session: Session, row: Pipeline) -> None:
+    """It is due for requests that are not done, and no longer than there are any."""
+    row.requested_at = session.scalar(
+        select(func.min(PipelineRun.created_at)).where(
+            PipelineRun.pipeline_id == row.id, PipelineRun.finished_at.is_(None)
+        )
+    )
 
 
 def _forget_old(session: Session, pipeline_id: uuid.UUID) -> None:

@@ -17,7 +17,7 @@ def pause(session: Session, row: Pipeline) -> bool:
     """A run that is under way ends, and those that wait are canceled. False: it was paused before."""
     if row.paused_at is not None:
         return False
-    row.paused_at, row.requested_at = func.clock_timestamp(), None
+    row.paused_at = func.clock_timestamp()
     pipelines.interrupt(session, row, queued=True)
     clear_alert(session, row.id)
     return True
