@@ -164,6 +164,12 @@ def test_a_hundred_thousand_unknown_keys_get_a_short_answer(api: Api) -> None:
     assert len(assert_problem(answer, 422)["errors"]) == 50
 
 
+def test_a_key_of_900_kilobytes_gets_a_short_answer(api: Api) -> None:
+    answer = api.client.post("/api/v1/jobs", json={"k" * 900_000: ["\x00"] * 60})
+    assert len(assert_problem(answer, 422)["errors"]) == 50
+    assert len(answer.content) < 50_000
+
+
 def test_ten_megabytes_of_json_are_413(api: Api) -> None:
     body = b'{"image_url": "' + b"x" * 10_000_000 + b'"}'
     assert_problem(api.client.post("/api/v1/process", content=body, headers=JSON), 413, "too_large")

@@ -139,6 +139,14 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
+def test_what_is_kept_of_a_wrong_item_is_short_however_long_its_keys_are(api: Api) -> None:
+    answer = api.client.post("/api/v1/batches", json=batch_of(1, items=[source(), {"k" * 1_000_000: ["\x00"] * 20}]))
+    assert answer.status_code == 202
+    assert [len(rejected["errors"]) for rejected in answer.json()["rejected"]] == [10]
+    assert len(answer.content) < 10_000
+    assert looked_at(api, answer.json())["rejected"] == answer.json()["rejected"]
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"), WRONG, ids=[json.dumps(body)[:60] + str(n) for n, (body, _) in enumerate(WRONG)]
 )

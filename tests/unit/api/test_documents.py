@@ -1,11 +1,13 @@
 """JSON from outside: what may be kept."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from pixmill_api.domain.documents import MAX_DEPTH, read_document, unstorable, wrong_metadata
+from pixmill_shared.domain.json_reader import MOST_OF_POINTER, join_pointer
 
 
 def nested(depth: int) -> Any:
@@ -44,6 +46,30 @@ def test_every_other_text_can_be_kept() -> None:
 
 def test_search_for_errors_ends_early() -> None:
     assert len(unstorable(["\x00"] * 100_000)) == 50
+
+
+def test_pointer_repeats_the_beginning_of_a_long_key_only() -> None:
+    assert [error.pointer for error in unstorable({"k" * 10_000: ["\x00"]})] == [
+        "/" + "k" * (MOST_OF_POINTER - 2) + "…"
+    ]
+    assert join_pointer("", "k" * (MOST_OF_POINTER - 1)) == "/" + "k" * (MOST_OF_POINTER - 1)
+
+
+@pytest.mark.parametrize("longer", range(3))
+def test_pointer_that_is_cut_is_still_one(longer: int) -> None:
+    pointer = join_pointer(join_pointer("", "k" * longer + "~" * 10_000), "x")
+    assert len(pointer) <= MOST_OF_POINTER
+    assert pointer == "/" + "k" * longer + "~0" * pointer.count("~0") + "…"
+
+
+def test_long_key_of_many_items_takes_no_memory_for_each_of_them() -> None:
+    document = {"k" * 100_000: list(range(1_000))}
+    tracemalloc.start()
+    try:
+        assert unstorable(document) == []
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from pixmill_shared.database.models import Batch, Job
 from pixmill_shared.domain.jobs import JobStatus
@@ -16,12 +16,15 @@ def find(session: Session, project: str, batch_id: uuid.UUID) -> Batch | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def page(session: Session, project: str, *, limit: int, before: uuid.UUID | None) -> Sequence[Batch]:
-    """Newest first, one more than ``limit`` if there are more."""
-    query = select(Batch).where(Batch.project == project)
+def page(session: Session, project: str, *, limit: int, before: uuid.UUID | None) -> list[tuple[Batch, int]]:
+    """Newest first, one more than ``limit`` if there are more, each with the number of its rejected items: these
+    themselves are not read, they may be megabytes.
+    """
+    query = select(Batch, func.jsonb_array_length(Batch.rejected)).where(Batch.project == project)
     if before is not None:
         query = query.where(Batch.id < before)
-    return session.scalars(query.order_by(Batch.id.desc()).limit(limit + 1)).all()
+    query = query.options(defer(Batch.rejected, raiseload=True)).order_by(Batch.id.desc()).limit(limit + 1)
+    return [(batch, rejected) for batch, rejected in session.execute(query)]
 
 
 def processing(session: Session, batch_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:

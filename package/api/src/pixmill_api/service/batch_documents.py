@@ -32,19 +32,20 @@ def list_batches(context: Context, caller: Caller, *, limit: int, before: uuid.U
     """One page, newest first, without what was rejected."""
     with context.runtime.database.session_scope() as session:
         rows = batch_views.page(session, caller.project, limit=limit, before=before)
-        shown, more = rows[:limit], len(rows) > limit
+        shown, more = [batch for batch, _ in rows[:limit]], len(rows) > limit
         processing = batch_views.processing(session, [batch.id for batch in shown if batch.finished_at is None])
-        data = [_summary(context, batch, processing.get(batch.id, 0)) for batch in shown]
+        data = [_summary(context, batch, processing.get(batch.id, 0), rejected) for batch, rejected in rows[:limit]]
     return page_of(data, shown, more=more)
 
 
 def shown_batch(context: Context, session: Session, batch: Batch) -> dict[str, Any]:
     """The document of one batch, with all that is read for it."""
     processing = batch_views.processing(session, [batch.id]) if batch.finished_at is None else {}
-    return {**_summary(context, batch, processing.get(batch.id, 0)), "rejected": batch.rejected}
+    summary = _summary(context, batch, processing.get(batch.id, 0), len(batch.rejected))
+    return {**summary, "rejected": batch.rejected}
 
 
-def _summary(context: Context, batch: Batch, processing: int) -> dict[str, Any]:
+def _summary(context: Context, batch: Batch, processing: int, rejected: int) -> dict[str, Any]:
     ended = batch.completed + batch.failed + batch.canceled
     base = f"{context.public_url}/api/v1"
     url = f"{base}/batches/{batch.id}"
@@ -59,7 +60,7 @@ def _summary(context: Context, batch: Batch, processing: int) -> dict[str, Any]:
             "completed": batch.completed,
             "failed": batch.failed,
             "canceled": batch.canceled,
-            "rejected": len(batch.rejected),
+            "rejected": rejected,
         },
         "progress": 100 * ended // batch.total,
         "metadata": batch.batch_metadata,

@@ -5,9 +5,12 @@ Each method gives the value, or notes an error and gives None, so that a caller 
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 Choice = TypeVar("Choice", bound=StrEnum)
+
+MOST_OF_POINTER: Final = 300
+"""Characters. Keys are as long as who sends them likes, and a pointer may be repeated for each item below its key."""
 
 
 class JsonError(NamedTuple):
@@ -18,7 +21,12 @@ class JsonError(NamedTuple):
 
 
 def join_pointer(base: str, key: str | int) -> str:
-    return f"{base}/{str(key).replace('~', '~0').replace('/', '~1')}"
+    """The pointer to ``key`` of what ``base`` points to; one that is too long ends in … instead."""
+    pointer = f"{base}/{str(key)[:MOST_OF_POINTER].replace('~', '~0').replace('/', '~1')}"
+    if len(pointer) <= MOST_OF_POINTER:
+        return pointer
+    # No half of an escape, and one … however many steps follow.
+    return pointer[: MOST_OF_POINTER - 1].rstrip("~…") + "…"
 
 
 class JsonReader:
