@@ -36,10 +36,12 @@ def test_header_is_read_as_seconds_from_now_or_not_at_all(value: str | None, sec
     assert parse_retry_after(value, NOW) == seconds
 
 
-PARTS = st.sampled_from("Mon, |1 |Jan |2026 |99999999999 |00:00:00 |-|+9999 |GMT|\u0661|9|:|.".split("|"))
+ODD = ("Mon, ", "1 ", "Jan ", "2026 ", "99999999999 ", "00:00:00 ", "-", "+9999 ", "GMT", "\u0661", "9", ":", ".")
+    ["Mon, ", "1 ", "Jan ", "2026 ", "99999999999 ", "00:00:00 ", "-", "+9999 ", "GMT", "١", "9", ":", "."]
+)
 
 
-@given(st.one_of(st.text(), st.lists(PARTS).map("".join)))
+@given(st.one_of(st.text(), st.lists(st.sampled_from(ODD)).map("".join)))
 def test_no_header_however_odd_is_an_error(value: str) -> None:
     seconds = parse_retry_after(value, NOW)
     assert seconds is None or 0 <= seconds <= LONGEST_SECONDS

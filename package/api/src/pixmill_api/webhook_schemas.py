@@ -22,13 +22,16 @@ LONGEST_DESCRIPTION: Final = 500
 
 
 def _receiver_url(text: str) -> str:
-    """In its canonical form: a name of another script becomes punycode."""
+    """In its canonical form: a name of another script becomes punycode, and other letters their bytes in hex."""
     if "#" in text:
         raise PydanticCustomError("url", "has a fragment, which is never sent: leave it out")
     try:
-        return str(parse_url(text))
+        url = str(parse_url(text))
     except InvalidUrl as error:
         raise PydanticCustomError("url", "{reason}", {"reason": error.detail}) from None
+    if len(url) > LONGEST_URL:
+        raise PydanticCustomError("url", "has more than {most} characters once it is encoded", {"most": LONGEST_URL})
+    return url
 
 
 def _filterable(found: list[str]) -> list[str]:
