@@ -18,5 +18,5 @@ def test_url_that_is_taken_is_kept_as_it_is_sent(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["a" * (LONGEST_URL - len(BASE) + 1), "ä" * 1_900, "ä" * 400])
 def test_url_that_is_too_long_as_it_is_sent_is_refused_when_it_is_given(path: str) -> None:
-    with pytest.raises(ValidationError, match="2000|2,000"):
+    with pytest.raises(ValidationError, match="2000 characters"):
         EndpointRequest(url=BASE + path)
