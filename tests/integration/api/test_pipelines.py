@@ -135,6 +135,15 @@ def test_change_ends_a_run_and_forgets_what_the_old_source_said(api: Api) -> Non
     assert api.query("SELECT status FROM pipeline_runs") == [("canceled",)]
 
 
+def test_new_source_of_one_that_waits_after_failures_is_looked_at_at_the_next_time(api: Api) -> None:
+    made = make(api)
+    api.query("UPDATE pipelines SET failures = 9, run_at = now() + interval '6 hours'")
+    change = {"source": {"type": "atom", "url": "https://example.com/atom"}}
+    changed = api.client.patch(made["urls"]["self"], json=change).json()
+    ahead = datetime.datetime.fromisoformat(changed["next_run_at"]) - datetime.datetime.now(datetime.UTC)
+    assert ahead < datetime.timedelta(minutes=31)
+
+
 def _claimed(api: Api, pipeline_id: str) -> None:
     """As a worker that is reading the source."""
     api.query(

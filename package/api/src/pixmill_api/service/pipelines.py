@@ -61,8 +61,8 @@ def create(context: Context, session: Session, caller: Caller, body: PipelineReq
 
 
 def change(context: Context, caller: Caller, pipeline_id: uuid.UUID, body: PipelineChange) -> dict[str, Any]:
-    """A run that is under way ends. With a new source what was known of the old one's answers is forgotten; what became
-    a job stays known. Raises NotFound and InvalidRequest.
+    """A run that is under way ends. With a new source what was known of the old one's answers is forgotten, and so are
+    its failures and the pause after them; what became a job stays known. Raises NotFound and InvalidRequest.
     """
     with context.runtime.database.session_scope() as session:
         row, given = found(session, caller, pipeline_id, lock=True), body.model_fields_set
@@ -83,8 +83,8 @@ def change(context: Context, caller: Caller, pipeline_id: uuid.UUID, body: Pipel
             if body.preset is not None:
                 _name_preset(row, body.preset, chosen)
             _place(context, row, chosen)
-        if body.cron is not None or body.timezone is not None:
-            row.cron, row.timezone = body.cron or row.cron, body.timezone or row.timezone
+        row.cron, row.timezone = body.cron or row.cron, body.timezone or row.timezone
+        if any(each is not None for each in (body.source, body.cron, body.timezone)):
             row.run_at = next_time(row.cron, row.timezone, clock.now(session))
         pipelines.interrupt(session, row)
         note(session, caller, Action.PIPELINE_CHANGED, row.id, {"changed": sorted(given)})
