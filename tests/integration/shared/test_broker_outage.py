@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import redis
+from kombu import Connection, Consumer, Message, Queue
+from kombu.common import ignore_errors
 from sqlalchemy import select, text
 from tests.integration.egress.servers import Server, answer
 from tests.integration.shared.crew import picture
@@ -29,6 +31,7 @@ from pixmill_shared.database.models import BeatRun, Delivery, Job, TaskRequest
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.jobs import TERMINAL, Stage
 from pixmill_shared.domain.objects import upload_name
+from pixmill_shared.plumbing.redis_guard import GuardedTransport
 from pixmill_shared.repositories import jobs, task_requests
 from pixmill_shared.schedule import SCHEDULE
 
@@ -163,6 +166,22 @@ def receiver() -> Iterator[Server]:
     server = Server(answer(204))
     yield server
     server.stop()
+
+
+def test_worker_that_holds_messages_outlives_the_broker(broker: Broker) -> None:
+    """As Celery ends a lost connection, whose channels each hold a message."""
+    taken: list[Message] = []
+    connection = Connection(broker.url, transport=GuardedTransport)
+    for queue in (Queue("one"), Queue("other")):
+        channel = connection.channel() if taken else connection.default_channel
+        queue(channel).declare()
+        connection.Producer(channel).publish({}, routing_key=queue.name, serializer="json")
+        Consumer(channel, [queue], on_message=taken.append).consume()
+        connection.drain_events(timeout=60)
+    assert len(taken) == 2
+    broker.kill()
+    connection.collect()
+    ignore_errors(connection, connection.close)
 
 
 def test_broker_that_is_down_over_three_ticks_of_everything_leaves_nothing_undone_and_nothing_done_twice(

@@ -3,7 +3,7 @@
 kombu parses what it popped as it comes: an item that is not JSON, lacks a field or has bad base64 in it raises out of
 the worker's event loop, and the next worker takes the next one.
 
-Nor does a Redis that stands still for a while leave a worker idle for good.
+Nor does a Redis that stands still for a while leave a worker idle for good, or one that dies end it.
 """
 
 from typing import Any, Final
@@ -12,6 +12,7 @@ from kombu.transport import virtual
 from kombu.transport.redis import Channel, QoS, Transport
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
+from redis.exceptions import ConnectionError
 
 from pixmill_shared.domain.refusals import LARGEST_ITEM, Refusal, envelope_fault, excerpt
 from pixmill_shared.observability.logs import get_logger
@@ -62,6 +63,14 @@ class GuardedChannel(Channel):
         if self._client_of_pool is None or self._client_of_pool.connection_pool is not self.pool:
             self._client_of_pool = super()._create_client()  # type: ignore[misc]
         return self._client_of_pool
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        """kombu gives a lost connection up, and then closes what is left of its channels, which ask for it to hand
+        back what they hold. Celery is prepared for a lost connection there, and dies of anything else.
+        """
+        if self.connection.client is None:
+            raise ConnectionError("The connection to Redis was given up.")
+        return super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]
 
     def _only_messages(self, reply: Any, **_: Any) -> Any:
         """None, as if nothing had come, for what is no message."""
