@@ -8,12 +8,12 @@ from tests.integration.egress.clients import client
 from tests.integration.egress.servers import Handler, Server, answer, drip, raw, stall
 
 from pixmill_shared.egress import (
+    AnswerBroken,
+    AnswerTimeout,
     CallResult,
     EncodedResponse,
     ForbiddenAddress,
     ResponseTooLarge,
-    SourceTimeout,
-    SourceUnreachable,
 )
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -61,7 +61,7 @@ def test_answer_to_a_call_over_the_limit_is_refused(handler: Handler, serve) -> 
 )
 def test_call_that_is_never_finished_hits_the_deadline(handler: Handler, serve) -> None:
     started = time.monotonic()
-    with pytest.raises(SourceTimeout):
+    with pytest.raises(AnswerTimeout):
         call(serve(handler), deadline=0.5)
     assert time.monotonic() - started < 1.5
 
@@ -74,7 +74,7 @@ def test_call_that_is_never_finished_hits_the_deadline(handler: Handler, serve) 
     ],
 )
 def test_broken_answer_to_a_call_may_be_tried_again(data: bytes, serve) -> None:
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(AnswerBroken):
         call(serve(raw(data)))
 
 

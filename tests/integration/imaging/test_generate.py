@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests import gemini
+from tests.gemini import KEY, Behaviour, running_gemini
 from tests.integration.imaging.studio import Easel, clean_easel, painter
 
+from pixmill_imaging.providers.gemini import GeminiProvider
 from pixmill_imaging.providers.protocol import Picture, Subject, Unavailable
 from pixmill_imaging.settings import GenerationSettings
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.events import EventType
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.generation import Fallback, Form
+from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, TransientError
 from pixmill_shared.repositories import chunks, jobs
 from pixmill_shared.service.exhaustion import fail_overdue, give_up_chunk
+from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.work import WorkSettings
 
 DISHES = ("Edamame", "Today's Special", "枝豆", "Soup", "Salad", "Rice", "Tea")
@@ -279,6 +284,36 @@ def test_a_job_spends_no_more_than_its_budget(easel: Easel) -> None:
     assert [item.success for item in items] == [True, True, False, False]
     assert all(item.error and item.error["code"] == "budget_exceeded" for item in items[2:])
     assert easel.generation(job_id).cost == 80_000
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "calls", "code"),
+    [
+        pytest.param(gemini.broken_base64(), 2, "budget_exceeded", id="base64"),
+        pytest.param(gemini.garbage(), 2, "budget_exceeded", id="half-json"),
+        pytest.param(gemini.hang_up(), 2, "budget_exceeded", id="hang-up"),
+        pytest.param(gemini.hang(0.1), 2, "budget_exceeded", id="silent"),
+        pytest.param(gemini.huge(100_000), 2, "budget_exceeded", id="too-large"),
+        pytest.param(gemini.broken(503), 9, "provider_unavailable", id="503"),
+        pytest.param(gemini.words(), 3, "provider_refused", id="words"),
+        pytest.param(gemini.refused("NO_IMAGE"), 9, "provider_unavailable", id="no-image"),
+    ],
+)
+def test_a_call_is_taken_back_only_if_the_provider_says_that_there_is_no_picture(
+    easel: Easel, behaviour: Behaviour, calls: int, code: str
+) -> None:
+    given = {"gemini_key": KEY, "max_bytes": 50_000, "rpm": 0, "budget_dollars": 0.07}
+    with running_gemini() as server:
+        easel.settings = GenerationSettings.model_validate({**given, "gemini_url": server.url})
+        easel.real = GeminiProvider(EgressClient(EgressSettings(allow="127.0.0.1")), easel.settings)
+        server.script("", behaviour)
+        job_id = easel.submit("Tea", "Soup", "Rice")
+        easel.work_off()
+        assert len(server.requests) == calls
+    last = easel.items(job_id)[-1].error
+    assert last is not None
+    assert last["code"] == code
+    assert easel.generation(job_id).cost == (67_200 if code == "budget_exceeded" else 0)
 
 
 def test_each_output_of_the_recipe_is_made_of_each_picture_under_a_name_of_its_own(easel: Easel) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from pixmill_imaging.errors import LostPicture
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.errors import PermanentError, TransientError, WorkError
 
@@ -55,12 +56,15 @@ def read_answer(status: int, body: bytes, retry_after: float | None, secret: str
     """The picture of an answer. ``retry_after`` (seconds) is that of the header; ``secret`` is kept out of errors.
 
     Raises PermanentError(provider_refused) where the request will never be answered with a picture,
-    PermanentError(provider_unavailable) where the operator has to mend something, TransientError(provider_unavailable).
+    PermanentError(provider_unavailable) where the operator has to mend something, TransientError(provider_unavailable);
+    of these LostPicture where there may have been a picture.
     """
     answer = _parsed(body)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        if answer is None:
+            raise LostPicture(ErrorCode.PROVIDER_UNAVAILABLE, "The image provider's answer cannot be read.")
         return _picture(answer, secret)
-    raise _failure(status, answer, retry_after, secret)
+    raise _failure(status, answer or {}, retry_after, secret)
 
 
 def told(text: object, secret: str) -> str:
@@ -73,13 +77,13 @@ def told(text: object, secret: str) -> str:
     return line if len(line) <= LONGEST_TOLD else line[: LONGEST_TOLD - 1].rstrip() + "…"
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    """Empty for what is no JSON object."""
+def _parsed(body: bytes) -> dict[str, Any] | None:
+    """None for what is no JSON object."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def _picture(answer: dict[str, Any], secret: str) -> Drawn:
@@ -100,7 +104,7 @@ def _decoded(inline: dict[str, Any]) -> Drawn:
     try:
         data = base64.b64decode(inline["data"], validate=True)
     except (binascii.Error, ValueError, TypeError):
-        raise TransientError(
+        raise LostPicture(
             ErrorCode.PROVIDER_UNAVAILABLE, "The image provider sent a picture whose base64 is broken."
         ) from None
     return Drawn(data, media_type if isinstance(media_type, str) else "")

@@ -1,10 +1,18 @@
 """Pictures of Google's Gemini models, by plain HTTP. See ``docs/decisions/gemini.md``."""
 
 from pixmill_imaging.domain.gemini import read_answer, request_body, request_path
+from pixmill_imaging.errors import LostPicture, UnfitPicture
 from pixmill_imaging.providers.protocol import Picture, Subject
 from pixmill_imaging.settings import GenerationSettings
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.egress import CallResult, EgressClient, ResponseTooLarge
+from pixmill_shared.egress import (
+    AnswerBroken,
+    AnswerTimeout,
+    CallResult,
+    EgressClient,
+    EncodedResponse,
+    ResponseTooLarge,
+)
 from pixmill_shared.errors import PermanentError, TransientError
 
 
@@ -43,7 +51,11 @@ class GeminiProvider:
             return self._egress.call(self._url, body, headers, max_bytes=settings.max_bytes, deadline=settings.timeout)
         except ResponseTooLarge:
             limit = f"The image provider's answer has more than {settings.max_bytes:,} bytes."
-            raise PermanentError(ErrorCode.TOO_LARGE, limit) from None
+            raise UnfitPicture(ErrorCode.TOO_LARGE, limit) from None
+        except EncodedResponse as error:
+            raise UnfitPicture(ErrorCode.PROVIDER_UNAVAILABLE, error.detail) from None
+        except (AnswerBroken, AnswerTimeout) as error:
+            raise LostPicture(ErrorCode.PROVIDER_UNAVAILABLE, error.detail) from None
         # What else goes wrong on the way is the provider's not being there, whatever it would mean of a source.
         except PermanentError as error:
             raise PermanentError(ErrorCode.PROVIDER_UNAVAILABLE, error.detail) from None

@@ -42,7 +42,8 @@ class Provider(Protocol):
         """One picture.
 
         Raises PermanentError (provider_refused, too_large; provider_unavailable where the operator has to mend
-        something) or TransientError (provider_unavailable).
+        something) or TransientError (provider_unavailable); those that are also Charged where the provider may
+        have drawn something. Any other one says that it has not, and the price is taken back.
         """
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pixmill_imaging import metrics
+from pixmill_imaging.errors import Charged
 from pixmill_imaging.providers.protocol import Provider, Subject, Unavailable
 from pixmill_imaging.service.engine import Engine
 from pixmill_imaging.service.generated import Outputs, Workshop, digest_of
@@ -160,8 +161,9 @@ class _Worker:
             picture = real.draw(Subject(item.name, item.category, item.prompt))
         except WorkError as error:
             metrics.CALLS.labels(real.name, error.code).inc()
-            with self._studio.database.session_scope() as session:
-                provider_calls.refund(session, self._chunk, real.price)
+            if not isinstance(error, Charged):
+                with self._studio.database.session_scope() as session:
+                    provider_calls.refund(session, self._chunk, real.price)
             raise
         metrics.CALLS.labels(real.name, "picture").inc()
         metrics.SECONDS.labels(real.name).observe(time.monotonic() - begun)

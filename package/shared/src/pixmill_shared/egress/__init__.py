@@ -5,6 +5,8 @@ The one home of httpx and httpcore in the services. See ``docs/decisions/guarded
 
 from pixmill_shared.egress.client import CallResult, Download, EgressClient, PostResult
 from pixmill_shared.egress.errors import (
+    AnswerBroken,
+    AnswerTimeout,
     EncodedResponse,
     ForbiddenAddress,
     InsecureRedirect,
@@ -19,6 +21,8 @@ from pixmill_shared.egress.errors import (
 from pixmill_shared.egress.resolver import Resolver, system_resolver
 
 __all__ = [
+    "AnswerBroken",
+    "AnswerTimeout",
     "CallResult",
     "Download",
     "EgressClient",

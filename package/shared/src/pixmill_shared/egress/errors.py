@@ -12,7 +12,9 @@ WorkError
  |- TransientError
      |- SourceUnreachable      source_unreachable  no such name, refused, TLS failure, or the connection broke
      |   |- SourceUnavailable  source_unreachable  answered 408, 425, 429 or 5xx; ``status``, ``retry_after``
+     |   |- AnswerBroken       source_unreachable  the connection was there, and broke before the answer was complete
      |- SourceTimeout          source_timeout      the total deadline passed, or connecting took too long
+         |- AnswerTimeout      source_timeout      the connection was there, and the answer not complete in time
 """
 
 from pixmill_shared.contract.codes import ErrorCode
@@ -91,6 +93,20 @@ class SourceUnavailable(SourceUnreachable):
         self.status = status
 
 
+class AnswerBroken(SourceUnreachable):
+    """The request may have been read."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} ended the connection before its answer was complete.")
+
+
 class SourceTimeout(TransientError):
     def __init__(self, detail: str) -> None:
         super().__init__(ErrorCode.SOURCE_TIMEOUT, detail)
+
+
+class AnswerTimeout(SourceTimeout):
+    """The request may have been read. ``seconds``: all that there were."""
+
+    def __init__(self, host: str, seconds: float) -> None:
+        super().__init__(f"{host} did not finish its answer within {seconds:g} seconds.")

@@ -24,7 +24,7 @@ import httpx
 
 from pixmill_shared.domain.addresses import literal_address
 from pixmill_shared.egress.deadline import Deadline
-from pixmill_shared.egress.errors import InvalidUrl, SourceTimeout, SourceUnreachable
+from pixmill_shared.egress.errors import AnswerBroken, AnswerTimeout, InvalidUrl, SourceTimeout, SourceUnreachable
 from pixmill_shared.egress.guard import Destination, Guard
 from pixmill_shared.egress.resolver import resolve, system_resolver
 from pixmill_shared.egress.stream import PinnedBackend, TlsFailed
@@ -154,7 +154,7 @@ def _translated(host: str, deadline: Deadline) -> Iterator[None]:
     except httpcore.ConnectTimeout:
         raise SourceTimeout(f"{host} did not accept a connection in time.") from None
     except httpcore.TimeoutException:
-        raise SourceTimeout(f"{host} did not finish its answer within {deadline.seconds:g} seconds.") from None
+        raise AnswerTimeout(host, deadline.seconds) from None
     except TlsFailed as error:
         reason = "its certificate is not trusted" if error.untrusted else "the TLS handshake failed"
         raise SourceUnreachable(f"No secure connection to {host}: {reason}.") from None
@@ -165,4 +165,4 @@ def _translated(host: str, deadline: Deadline) -> Iterator[None]:
     except httpcore.LocalProtocolError:
         raise InvalidUrl(f"The request to {host} has headers that cannot be sent by HTTP.") from None
     except (httpcore.NetworkError, httpcore.RemoteProtocolError):
-        raise SourceUnreachable(f"{host} ended the connection before its answer was complete.") from None
+        raise AnswerBroken(host) from None

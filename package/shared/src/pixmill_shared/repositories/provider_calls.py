@@ -74,5 +74,5 @@ def pause(session: Session, provider: str, seconds: float) -> None:
 
 
 def refund(session: Session, chunk: ClaimedChunk, price: int) -> None:
-    """A call that was paid for made no picture."""
+    """A call that was paid for made no picture, as the provider says itself."""
     _REFUND.run(session, chunk.job_id, price)
