@@ -1,7 +1,6 @@
 """tus 1.0: what the protocol says, step by step."""
 
 import hashlib
-import socket
 import uuid
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -22,11 +21,7 @@ DATA = bytes(range(256)) * 1_200
 def api(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """With small parts."""
     storage: Path = tmp_path_factory.mktemp("tus") / "objects"
-    changes = {
-        "PIXMILL_MAX_SOURCE_BYTES": str(LIMIT),
-        "PIXMILL_TUS_PART_BYTES": str(PART),
-        "PIXMILL_UPLOAD_IDLE_TIMEOUT": "1",
-    }
+    changes = {"PIXMILL_MAX_SOURCE_BYTES": str(LIMIT), "PIXMILL_TUS_PART_BYTES": str(PART)}
     with running_api(postgres_url, storage, **changes) as running:
         yield running
 
@@ -297,18 +292,6 @@ def test_what_came_before_the_connection_broke_is_kept(api: Api) -> None:
     assert_whole(upload, DATA)
 
 
-def test_body_that_stops_is_408_and_what_came_is_kept(api: Api) -> None:
-    upload = begin(api, len(DATA))
-    with open_patch(upload, 0, len(DATA)) as connection:
-        connection.sendall(DATA[:70_000])
-        answer = connection.makefile("rb").read().decode()
-    assert answer.startswith("HTTP/1.1 408 ")
-    assert '"code":"body_stalled"' in answer
-    assert upload.offset() == 70_000
-    assert upload.patch(70_000, DATA[70_000:]).status_code == 204
-    assert_whole(upload, DATA)
-
-
 def test_with_a_checksum_nothing_of_a_body_that_stops_is_kept(api: Api) -> None:
     upload = begin(api, len(DATA))
     objects = api.objects()
@@ -325,28 +308,3 @@ def test_with_a_checksum_nothing_of_a_body_that_stops_is_kept(api: Api) -> None:
     wait_until(lambda: api.query(locked, upload.id) == [(False,)], "the request has ended", 60)
     assert upload.offset() == 0
     assert api.objects() == objects
-
-
-def test_second_request_is_423_while_another_one_writes(api: Api) -> None:
-    upload = begin(api, len(DATA))
-    with open_patch(upload, 0, len(DATA)) as connection:
-        connection.sendall(DATA[:PART])
-        wait_until(upload.parts, "the first request has begun", 60)
-        answer = upload.patch(PART, DATA[PART:])
-        assert_problem(answer, 423, "upload_locked")
-        assert answer.headers["Retry-After"] == "1"
-        assert_problem(api.client.delete(upload.url, headers=VERSION), 423, "upload_locked")
-        assert upload.offset() == PART
-        connection.sendall(DATA[PART:])
-        connection.recv(1000)
-    assert_whole(upload, DATA)
-
-
-def test_raw_upload_that_stops_is_408_and_leaves_nothing(api: Api) -> None:
-    before = api.traces()
-    host, _, port = api.url.removeprefix("http://").partition(":")
-    head = f"POST /api/v1/uploads HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\nContent-Length: 9\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
-        connection.sendall(head.encode() + b"abc")
-        assert connection.makefile("rb").read().startswith(b"HTTP/1.1 408 ")
-    assert api.traces() == before
