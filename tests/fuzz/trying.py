@@ -31,6 +31,7 @@ RECIPES = tuple(
         {"operations": [{"op": "rotate", "angle": 90}], "format": "webp", "metadata": "keep_copyright"},
         {"format": "gif"},
         {"operations": [{"op": "resize", "width": 20}], "format": "png", "metadata": "keep"},
+        {"operations": [{"op": "resize", "width": 16}], "format": "avif", "metadata": "keep"},
     )
 )
 

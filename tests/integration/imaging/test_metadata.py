@@ -4,6 +4,7 @@ bytes too: a reader would only find what it looks for.
 
 import io
 import re
+import struct
 
 import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin
@@ -75,14 +76,19 @@ def gif_with_xmp(picture):
     return plain[:-1] + b"\x21\xff\x0bXMP DataXMP" + packet() + end + b";"
 
 
-def outputs(data, loader, policy):
+def made(data, loader, policy):
     wanted = [{"name": name, "format": name, "metadata": policy} for name in FORMATS]
-    made = list(render(data, parse_recipe({"outputs": wanted}), loader, PixelLimits()).outputs())
-    for output in made:
+    return list(render(data, parse_recipe({"outputs": wanted}), loader, PixelLimits()).outputs())
+
+
+def outputs(data, loader, policy):
+    """What can be read, too."""
+    written = made(data, loader, policy)
+    for output in written:
         with Image.open(io.BytesIO(output.data)) as image:
             image.load()
             assert image.size == (output.width, output.height)
-    return made
+    return written
 
 
 def exif_of(output):
@@ -162,6 +168,28 @@ def test_broken_metadata_fails_no_job(loader, policy, block):
     data = encoded(photo(48, 64), "JPEG", exif=block, xmp=b"<x:xmpmeta", extra=b"\xff\xed\0\x10Photoshop 3.0\0")
     for output in outputs(data, loader, policy):
         assert b"xmpmeta" not in output.data
+
+
+@pytest.mark.parametrize("kind", [1, 3, 4, 8, 9], ids=["byte", "short", "long", "signed-short", "signed-long"])
+def test_kept_orientation_of_no_type_turns_the_output_again(loader, kind):
+    value = b"\6\0\0\0" if kind == 1 else b"\0\6\0\0" if kind in (3, 8) else b"\0\0\0\6"
+    for output in outputs(with_entries((0x010F, 2, 4, b"abc\0"), (0x0112, kind, 1, value)), loader, "keep"):
+        assert exif_of(output).get(ExifTags.Base.Orientation, 1) == 1, output.name
+        assert output.format == "gif" or exif_of(output)[ExifTags.Base.Make] == "abc"
+
+
+@pytest.mark.parametrize("kind", range(1, 14))
+def test_kept_entries_of_a_type_that_is_not_theirs_fail_no_output(loader, kind):
+    """A unit of resolution that is a text or a fraction, as broken programs write it."""
+    data = with_entries((0x0112, 3, 1, b"\0\6\0\0"), (0x0128, kind, 1, b"\xff\xff\xff\xff"))
+    assert [(output.width, output.height) for output in made(data, loader, "keep")] == [(64, 48)] * len(FORMATS)
+
+
+def with_entries(*entries):
+    """A JPEG with these in its EXIF, as big-endian tag, type, count and value; orientation 6 makes it 64x48."""
+    packed = b"".join(struct.pack(">HHI4s", *entry) for entry in entries)
+    block = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, len(entries)) + packed + bytes(4)
+    return encoded(photo(48, 64), "JPEG", exif=block)
 
 
 def test_metadata_that_a_jpeg_cannot_hold_is_left_out(loader):

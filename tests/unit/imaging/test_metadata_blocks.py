@@ -45,12 +45,25 @@ def test_settled_exif_is_upright_srgb_and_without_a_thumbnail(order):
     after = exif.settled(before)
     assert len(after) == len(before)
     assert struct.unpack(f"{order}H", exif.field(before, 0x0112)) == (6,)
-    assert struct.unpack(f"{order}H", exif.field(after, 0x0112)) == (1,)
+    assert exif.field(after, 0x0112) == b""
+    assert exif.field(after, 0x8769) == exif.field(before, 0x8769)
     assert b"cropped" not in after
     assert b"R98\0" in after
     assert struct.pack(f"{order}H", 0xFFFF) not in after
-    # The link to the second directory.
-    assert struct.unpack_from(f"{order}I", after, 8 + 2 + 24) == (0,)
+    # One entry, and no link to a second directory behind it.
+    assert struct.unpack_from(f"{order}H", after, 8) == (1,)
+    assert after[8 + 2 + 12 : 8 + 2 + 24 + 4] == bytes(16)
+
+
+@pytest.mark.parametrize("kind", range(16))
+def test_orientation_of_any_type_goes_and_its_neighbours_stay(kind):
+    def block(*entries):
+        return b"MM\0*" + struct.pack(">IH", 8, len(entries)) + b"".join(entries) + bytes(4)
+
+    turned = entry(">", 0x0112, kind, 1, b"\0\6\0\6")
+    make, unit = entry(">", 0x010F, 2, 4, b"abc\0"), entry(">", 0x0128, 3, 1, b"\0\2\0\0")
+    assert exif.settled(block(make, turned, turned, unit)) == block(make, unit) + bytes(24)
+    assert exif.settled(block(turned)) == b""
 
 
 @pytest.mark.parametrize("text", ["A", "abc", "abcd", "Zoë", "x" * 999])

@@ -19,7 +19,6 @@ _INTEROPERABILITY: Final = 0xA005
 _COLOUR_SPACE: Final = 0xA001
 _INDEX: Final = 0x0001
 _SRGB: Final = 1
-_UPRIGHT: Final = 1
 
 _ASCII: Final = 2
 _SHORT: Final = 3
@@ -67,6 +66,15 @@ class _Tiff:
         size = 2 if entry.kind == _SHORT else 4
         return [self.number(entry.at + at, size) for at in range(0, entry.length, size)]
 
+    def drop(self, directory: int, tag: int) -> None:
+        """Of whatever type it is; what stands behind its entries moves up, and what they point at stays."""
+        count = self.number(directory, 2)
+        begin, end = directory + 2, self.next(directory) + 4
+        entries = [bytes(self.data[at : at + 12]) for at in range(begin, end - 4, 12)]
+        left = [entry for entry in entries if struct.unpack_from(f"{self.order}H", entry) != (tag,)]
+        struct.pack_into(f"{self.order}H", self.data, directory, len(left))
+        self.data[begin:end] = (b"".join(left) + self.data[end - 4 : end]).ljust(12 * count + 4, b"\0")
+
     def put_short(self, entry: _Entry, value: int) -> None:
         if entry.kind == _SHORT:
             struct.pack_into(f"{self.order}H", self.data, entry.at, value)
@@ -107,12 +115,17 @@ def decoded(text: bytes) -> str:
 
 
 def settled(data: bytes) -> bytes:
-    """The same EXIF for pixels that are upright and sRGB, without the thumbnail; empty if it cannot be read."""
+    """The same EXIF for pixels that are upright and sRGB, without the thumbnail; empty if nothing is left of it or it
+    cannot be read.
+    """
     try:
         tiff = _Tiff(data)
         first = tiff.first()
         _drop_thumbnail(tiff, first)
-        _set_in(tiff, first, _ORIENTATION, _UPRIGHT)
+        # A 1 in its place would do for readers that look at its type; some take a number of any type for it.
+        tiff.drop(first, _ORIENTATION)
+        if not tiff.number(first, 2):
+            return b""
         for pointer in [tiff.values(e)[0] for e in tiff.entries(first) if e.tag == _EXIF]:
             _set_in(tiff, pointer, _COLOUR_SPACE, _SRGB)
             _say_srgb(tiff, pointer)

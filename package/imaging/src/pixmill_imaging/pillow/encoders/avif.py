@@ -1,5 +1,6 @@
 """AVIF."""
 
+import warnings
 from typing import Final
 
 from pixmill_imaging.domain.avif import shown, undated
@@ -13,15 +14,18 @@ _SMALL_SPEED: Final = 6
 
 def encode_avif(picture: Picture, how: Encoding) -> bytes:
     blocks = {"exif": how.metadata.exif, "xmp": how.metadata.xmp}
-    data = saved_frames(
-        picture,
-        "AVIF",
-        quality=how.quality,
-        speed=_SMALL_SPEED if how.small else _SPEED,
-        # A render process has one core.
-        max_threads=1,
-        **{name: block for name, block in blocks.items() if block},
-    )
+    with warnings.catch_warnings():
+        # Pillow looks for an orientation in the EXIF, which has none here, and warns of all that is odd on the way.
+        warnings.simplefilter("ignore")
+        data = saved_frames(
+            picture,
+            "AVIF",
+            quality=how.quality,
+            speed=_SMALL_SPEED if how.small else _SPEED,
+            # A render process has one core.
+            max_threads=1,
+            **{name: block for name, block in blocks.items() if block},
+        )
     if not picture.is_animated:
         return data
     # Pillow has no option for either: it makes every animation one that is shown for ever, and libavif writes the
