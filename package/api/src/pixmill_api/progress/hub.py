@@ -103,6 +103,11 @@ class Hub:
                     await self._empty.wait()
 
     async def _run(self) -> None:
+        # Once more for who came while the sources were let go of: for him no other task was begun.
+        while self._viewers:
+            await self._run_with_sources()
+
+    async def _run_with_sources(self) -> None:
         loop = asyncio.get_running_loop()
         listener = Listener(self._database_url, loop, self._heard)
         listener.start()

@@ -17,7 +17,11 @@ async def until_ended(hub: Hub, job_id: str, seconds: float, receive: Receive) -
     until = loop.time() + seconds
     with hub.viewer() as viewer, hub.jobs.watched(job_id, viewer) as topic:
         async with departure(receive, viewer) as gone:
-            state = await hub.jobs.read(topic)
+            try:
+                async with asyncio.timeout_at(until):
+                    state = await hub.jobs.read(topic)
+            except TimeoutError:
+                return
             while state is not None and not (state.ended or gone.done() or hub.closing or topic.gone):
                 if not await viewer.wait(max(until - loop.time(), 0)):
                     return
