@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg2
 from sqlalchemy import Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError, StatementError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError, StatementError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -18,6 +18,9 @@ DatabaseUnavailable: Final = (OperationalError, InterfaceError)
 
 #: A server that takes no writes: a standby, a full disk that somebody protected.
 _READ_ONLY: Final = "25006"
+
+#: A lock was not to be had in time, or two waited for each other.
+_LOCKED: Final = ("55P03", "40P01")
 
 #: Seconds that a connection has rested from which it is tried before it is used. To try each (``pool_pre_ping``) is a
 #: round trip more for every transaction. One that the server ended is seen without: there is something to read.
@@ -32,6 +35,16 @@ def is_read_only(error: BaseException | None) -> bool:
     """``error`` is the driver's. The connection is of no more use: after a failover it leads to what was the primary,
     and a session that began read-only stays so."""
     return getattr(error, "pgcode", None) == _READ_ONLY
+
+
+def is_answer(error: DBAPIError) -> bool:
+    """A server that is there said it, of this statement: another one may succeed."""
+    return getattr(error.orig, "pgcode", None) is not None and not error.connection_invalidated
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Somebody holds what the statement needed."""
+    return getattr(error.orig, "pgcode", None) in _LOCKED
 
 
 def told_apart(error: StatementError) -> StatementError:

@@ -33,6 +33,12 @@ _AHEAD: Final = 60
 _MOST: Final = 1000
 """Rows that one statement of the recovery changes: the next pass has the rest."""
 
+_LOCK_TIMEOUT: Final = 100
+"""Milliseconds that the recovery waits for what somebody else has locked: who works needs it no longer than that, and
+what hangs may hold it for a minute."""
+
+_WAIT_BRIEFLY: Final = Prepared(f"SELECT set_config('lock_timeout', '{_LOCK_TIMEOUT}', true)")
+
 # The wait doubles with each publication, so that a queue whose workers are busy or gone is not flooded.
 _DOUBLING: Final = "power(2, least(greatest(w.dispatches, 1), 7) - 1)"
 
@@ -187,6 +193,11 @@ class WorkTable:
     def hold(self, session: Session, row_id: uuid.UUID, fence: int, seconds: float) -> None:
         """A row that cannot be given up is left alone for ``seconds``."""
         self._hold.run(session, row_id, fence, seconds)
+
+
+def wait_briefly(session: Session) -> None:
+    """Until the transaction ends, a lock that is not to be had soon is an error."""
+    _WAIT_BRIEFLY.run(session)
 
 
 def _exhausted(table: str, owner: str) -> Prepared:
