@@ -11,7 +11,8 @@ from tests.integration.notifier.watch import MINUTE, Watch, new_id_at, together
 
 from pixmill_notifier.domain.digest import Figures, Growth
 from pixmill_notifier.repositories import facts, reports
-from pixmill_notifier.service.report import send_due, send_missed
+from pixmill_notifier.service.evaluate import tick
+from pixmill_notifier.service.report import send_due
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import least_id
 
@@ -133,30 +134,29 @@ def test_next_day_has_a_report_of_its_own(watch: Watch) -> None:
     assert [message.body["day"] for message in watch.messages()] == ["2026-03-29", "2026-03-30"]
 
 
-def test_beat_that_is_a_little_early_sends_the_day_that_is_meant(watch: Watch) -> None:
-    watch.clock.now = SEVEN - SECOND
+@pytest.mark.parametrize("now", [END - SECOND, END, SEVEN - HOUR, SEVEN, SEVEN + 9 * HOUR], ids=str)
+def test_report_is_of_the_day_before_at_whatever_time_the_schedule_asks(watch: Watch, now: datetime.datetime) -> None:
+    watch.clock.now = now
     assert send_due(watch.desk())
     assert figures(watch).day == "2026-03-29"
 
 
-def test_report_that_was_missed_is_made_late_and_once(watch: Watch) -> None:
+def test_alerts_send_no_report_that_the_schedule_did_not_ask_for(watch: Watch) -> None:
     watch.job("completed", START)
     watch.run("INSERT INTO reports (day, figures) VALUES (:day, '{}')", day=DAY - datetime.timedelta(days=1))
-    for early in (SEVEN - HOUR, SEVEN, SEVEN + 14 * MINUTE, SEVEN + 9 * HOUR + MINUTE):
-        watch.clock.now = early
-        assert send_missed(watch.desk()) is False
-    watch.clock.now = SEVEN + 9 * HOUR
-    assert sorted(together(*[lambda: send_missed(watch.desk())] * 3)) == [False, False, True]
-    assert send_due(watch.desk()) is False
-    assert figures(watch).day == "2026-03-29"
+    watch.clock.now = SEVEN + 15 * MINUTE
+    tick(watch.desk())
+    assert watch.messages("log") == []
 
 
-def test_fresh_installation_has_missed_no_report(watch: Watch) -> None:
-    watch.clock.now = SEVEN + 9 * HOUR
-    assert send_missed(watch.desk()) is False
-    watch.job("completed", watch.now)
-    assert send_missed(watch.desk()) is False
-    assert watch.messages() == []
+def test_report_that_was_missed_all_day_comes_with_the_next(watch: Watch) -> None:
+    assert send_due(watch.desk())
+    watch.clock.now = SEVEN + 48 * HOUR
+    assert sorted(together(*[lambda: send_due(watch.desk())] * 3)) == [False, False, True]
+    assert [message.body["day"] for message in watch.messages("log")] == ["2026-03-29", "2026-03-30", "2026-03-31"]
+    watch.clock.now = SEVEN + 24 * 7 * HOUR
+    assert send_due(watch.desk())
+    assert len(watch.messages("log")) == 4
 
 
 def test_report_that_fails_is_not_marked_as_made(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ import pytest
 from pixmill_notifier.domain.days import due_day, window_of
 
 BERLIN, TOKYO, CAIRO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo"), ZoneInfo("Africa/Cairo")
-SEVEN = datetime.time(7)
 
 
 def utc(text: str) -> datetime.datetime:
@@ -42,13 +41,13 @@ def test_windows_of_a_year_leave_no_moment_out_and_count_none_twice() -> None:
 @pytest.mark.parametrize(
     ("zone", "now", "day"),
     [
-        (TOKYO, "2026-03-01T21:59", "2026-02-28"),
-        (TOKYO, "2026-03-01T22:00", "2026-03-01"),
-        (BERLIN, "2026-03-29T04:59", "2026-03-27"),
-        (BERLIN, "2026-03-29T05:00", "2026-03-28"),
-        (BERLIN, "2026-10-26T05:59", "2026-10-24"),
-        (BERLIN, "2026-10-26T06:00", "2026-10-25"),
+        (TOKYO, "2026-03-01T14:59", "2026-02-28"),
+        (TOKYO, "2026-03-01T15:00", "2026-03-01"),
+        (BERLIN, "2026-03-29T21:59", "2026-03-28"),
+        (BERLIN, "2026-03-29T22:00", "2026-03-29"),
+        (BERLIN, "2026-10-25T22:59", "2026-10-24"),
+        (BERLIN, "2026-10-25T23:00", "2026-10-25"),
     ],
 )
-def test_report_of_yesterday_is_due_at_seven_local_time(zone: ZoneInfo, now: str, day: str) -> None:
-    assert due_day(utc(now), zone, SEVEN) == datetime.date.fromisoformat(day)
+def test_report_of_yesterday_is_due_from_midnight_local_time(zone: ZoneInfo, now: str, day: str) -> None:
+    assert due_day(utc(now), zone) == datetime.date.fromisoformat(day)

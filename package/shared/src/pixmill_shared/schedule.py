@@ -25,8 +25,6 @@ class Entry:
     at: time | None = None
 
 
-REPORT_AT: Final = time(7)
-
 SCHEDULE: Final = (
     Entry(
         "heartbeat",
@@ -135,7 +133,7 @@ SCHEDULE: Final = (
         "daily-report",
         "sends the digest of the day before",
         TaskName.SEND_REPORT,
-        at=REPORT_AT,
+        at=time(7),
         every=timedelta(days=1),
         expires=timedelta(hours=6),
         queue=QueueName.NOTIFIER_ALERTS,

@@ -10,11 +10,9 @@ def window_of(day: datetime.date, zone: ZoneInfo) -> tuple[datetime.datetime, da
     return start, end
 
 
-def due_day(now: datetime.datetime, zone: ZoneInfo, at: datetime.time) -> datetime.date:
-    """The day whose report is the last that is due at ``now``: the one before today, from ``at`` (local) on."""
-    local = now.astimezone(zone)
-    today = local.date() if local.time() >= at else local.date() - datetime.timedelta(days=1)
-    return today - datetime.timedelta(days=1)
+def due_day(now: datetime.datetime, zone: ZoneInfo) -> datetime.date:
+    """The day whose report is the last that is due at ``now``: the local day before, at whatever time."""
+    return now.astimezone(zone).date() - datetime.timedelta(days=1)
 
 
 def _midnight(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:

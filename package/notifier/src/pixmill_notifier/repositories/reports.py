@@ -4,12 +4,12 @@ import datetime
 import math
 from typing import Any, Final
 
-from sqlalchemy import exists, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pixmill_notifier.domain.digest import Figures, Growth, Slow
-from pixmill_shared.database.models import Job, Report
+from pixmill_shared.database.models import Report
 from pixmill_shared.domain.ids import least_id
 
 REASONS: Final = 10
@@ -76,11 +76,11 @@ def keep(session: Session, day: datetime.date, figures: dict[str, Any]) -> None:
     session.get_one(Report, day).figures = figures
 
 
-def is_missed(session: Session, day: datetime.date, due_at: datetime.datetime) -> bool:
-    """No report of ``day``, although pixmill was at work before it was due."""
-    if session.scalar(select(exists().where(Report.day == day))):
-        return False
-    return bool(session.scalar(select(exists().where(Job.id < least_id(due_at)))))
+def is_missed(session: Session, day: datetime.date) -> bool:
+    """No report of ``day``, although there is one of the day before it: the schedule asked for them."""
+    before = day - datetime.timedelta(days=1)
+    made = set(session.scalars(select(Report.day).where(Report.day.in_((before, day)))))
+    return made == {before}
 
 
 def figures_of(

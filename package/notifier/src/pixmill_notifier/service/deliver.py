@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.orm import Session
 
+from pixmill_notifier.domain.excerpt import READ, excerpt_of, secrets_of
 from pixmill_notifier.domain.gate import Gate
 from pixmill_notifier.domain.verdict import Answer
-from pixmill_notifier.service.message import body_of, signed_headers, without_queries
+from pixmill_notifier.service.message import body_of, signed_headers
 from pixmill_notifier.service.outcome import Patience, give_up_old, record
 from pixmill_shared.database.engine import Database
 from pixmill_shared.egress import EgressClient
@@ -101,8 +102,11 @@ def _set_aside(session: Session, delivery_id: uuid.UUID, busy: list[str], gate: 
 def _post(delivery: ClaimedDelivery, job: EndedJob | None, courier: Courier) -> tuple[Answer, Try]:
     started = time.monotonic()
     try:
+        own = _own_headers(delivery, courier)
         body, headers = _request(delivery, job, courier)
-        result = courier.egress.post(delivery.url, body, headers, deadline=courier.timeout)
+        result = courier.egress.post(
+            delivery.url, body, {**own, **headers}, deadline=courier.timeout, excerpt_bytes=READ
+        )
     except WorkError as error:
         permanent = isinstance(error, PermanentError)
         answer = Answer(None, error.detail, final=permanent, silent=not permanent)
@@ -112,7 +116,8 @@ def _post(delivery: ClaimedDelivery, job: EndedJob | None, courier: Courier) -> 
         answer = Answer(None, "pixmill could not prepare the webhook.")
     else:
         answer = Answer(result.status, retry_after=result.retry_after)
-        return answer, Try(result.status, result.duration_ms, None, without_queries(result.excerpt))
+        excerpt = excerpt_of(result.excerpt, secrets_of(own.values(), delivery.url))
+        return answer, Try(result.status, result.duration_ms, None, excerpt)
     return answer, Try(None, round((time.monotonic() - started) * 1000), answer.problem, None)
 
 
@@ -120,11 +125,15 @@ def _request(delivery: ClaimedDelivery, job: EndedJob | None, courier: Courier) 
     now = datetime.datetime.now(datetime.UTC)
     expires_at = now.replace(microsecond=0) + datetime.timedelta(seconds=courier.url_ttl)
     body = body_of(delivery, job, courier.store, expires_at)
-    own: dict[str, str] = {}
-    if delivery.endpoint_headers is not None:
-        own = json.loads(courier.sealer.unseal(delivery.endpoint_headers))
-    signed = signed_headers(_secrets_of(delivery, courier), f"msg_{delivery.event_id.hex}", now, body)
-    return body, {**own, **signed}
+    return body, signed_headers(_secrets_of(delivery, courier), f"msg_{delivery.event_id.hex}", now, body)
+
+
+def _own_headers(delivery: ClaimedDelivery, courier: Courier) -> dict[str, str]:
+    """Those of the endpoint: a login, say. What the receiver repeats of them is kept nowhere."""
+    if delivery.endpoint_headers is None:
+        return {}
+    own: dict[str, str] = json.loads(courier.sealer.unseal(delivery.endpoint_headers))
+    return own
 
 
 def _secrets_of(delivery: ClaimedDelivery, courier: Courier) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from pixmill_notifier.domain.alerts import Firing, Reading, starts, step
 from pixmill_notifier.domain.rules import readings
 from pixmill_notifier.repositories import facts
 from pixmill_notifier.service.desk import Desk
-from pixmill_notifier.service.report import send_missed
 from pixmill_shared.contract.alerts import ALERT_TITLES, AlertChange, AlertRule, AlertState, MessageKind
 from pixmill_shared.database.models import Alert
 from pixmill_shared.observability.logs import get_logger
@@ -24,10 +23,9 @@ MOST_TOLD: Final = 40
 
 
 def tick(desk: Desk) -> None:
-    """Alerts first: a report that fails does not hold them up."""
+    """One evaluation, in a transaction of its own."""
     with desk.database.session_scope() as session:
         evaluate(session, desk)
-    send_missed(desk)
 
 
 def evaluate(session: Session, desk: Desk) -> int:

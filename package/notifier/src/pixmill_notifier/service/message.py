@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,8 +12,6 @@ from pixmill_shared.repositories.deliveries import ClaimedDelivery
 from pixmill_shared.repositories.results import EndedJob
 from pixmill_shared.service.outputs import describe_outputs
 from pixmill_shared.storage import ObjectStore
-
-_QUERY: Final = re.compile(r"\?[\w.~%-]+=[^\s\"'<>]*")
 
 LARGEST_BODY: Final = 20_000
 """Bytes: what receivers of webhooks are asked to take."""
@@ -43,11 +40,6 @@ def signed_headers(secrets: Sequence[str], message_id: str, sent_at: datetime.da
         "webhook-timestamp": str(int(sent_at.timestamp())),
         "webhook-signature": " ".join(Webhook(each).sign(message_id, sent_at, body.decode()) for each in secrets),
     }
-
-
-def without_queries(text: str) -> str:
-    """A receiver that echoes what it got would bring the signatures of our URLs into a row."""
-    return _QUERY.sub("?…", text)
 
 
 def _data_of(

@@ -1,4 +1,4 @@
-"""The digest of the local day before: once, at seven, or later if it was missed then."""
+"""The digest of the local day before: once, whenever the schedule says so."""
 
 import datetime
 from dataclasses import asdict
@@ -10,35 +10,21 @@ from pixmill_notifier.service.desk import Desk
 from pixmill_shared.contract.alerts import MessageKind
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import alert_messages
-from pixmill_shared.schedule import REPORT_AT
 
 log = get_logger(__name__)
 
 _EARLY: Final = datetime.timedelta(minutes=1)
-"""Beat's clock may be before the database's."""
-_PATIENCE: Final = datetime.timedelta(minutes=10)
-"""So long after seven a report counts as missed."""
-_EVERY: Final = 15
-"""Minutes between two looks for one that was missed: what the database cannot make is not tried each minute."""
+"""A worker may be before the midnight at which the tick was due."""
+_DAY: Final = datetime.timedelta(days=1)
 
 
 def send_due(desk: Desk) -> bool:
-    """Whether this call sent it."""
+    """Whether this call sent it. If nobody was there all of the day before, that day's report goes first."""
     with desk.database.session_scope() as session:
-        day = due_day(desk.clock(session) + _EARLY, desk.zone, REPORT_AT)
-    return _send(desk, day)
-
-
-def send_missed(desk: Desk) -> bool:
-    """As ``send_due``, if the tick at seven got lost. Not where pixmill was set up after it."""
-    with desk.database.session_scope() as session:
-        now = desk.clock(session)
-        if now.minute % _EVERY:
-            return False
-        day = due_day(now - _PATIENCE, desk.zone, REPORT_AT)
-        _, due_at = window_of(day, desk.zone)
-        if not reports.is_missed(session, day, due_at):
-            return False
+        day = due_day(desk.clock(session) + _EARLY, desk.zone)
+        missed = reports.is_missed(session, day - _DAY)
+    if missed:
+        _send(desk, day - _DAY)
     return _send(desk, day)
 
 

@@ -8,7 +8,7 @@ from pixmill_shared.contract.tasks import TaskName
 
 @app.task(name=TaskName.EVALUATE_ALERTS.value)
 def evaluate() -> None:
-    """Start, remind of and end alerts; send a report that was missed."""
+    """Start, remind of and end alerts."""
     from pixmill_notifier.service.evaluate import tick
     from pixmill_notifier.wiring import desk
 
