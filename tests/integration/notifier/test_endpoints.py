@@ -5,15 +5,17 @@ import datetime
 import json
 import uuid
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 import structlog
 from sqlalchemy import select, text
 from standardwebhooks import Webhook, WebhookVerificationError
-from tests.integration.egress.servers import Handler, Server
+from tests.integration.egress.servers import Conversation, Handler, Server
 from tests.integration.notifier.couriers import (
     SECRET,
     answering,
+    attempts_of,
     deliveries_to,
     endpoint,
     endpoint_row,
@@ -191,6 +193,26 @@ def test_ping_tells_of_itself_to_one_endpoint(courier: Courier, database: Databa
     assert receiver.seen[1].body == request.body
     assert headers_of(receiver.seen[1])["webhook-id"] == headers_of(request)["webhook-id"]
     assert json.loads(request.body)["timestamp"].endswith("Z")
+
+
+def test_what_a_receiver_repeats_of_the_headers_and_the_query_of_its_endpoint_is_not_kept(
+    courier: Courier, database: Database, receive: Receive
+) -> None:
+    """It answers with what it got, as a service for debugging does: in JSON, and the URL encoded."""
+
+    def echo(conversation: Conversation) -> None:
+        lines = [line.partition(": ") for line in conversation.head.split("\r\n")[1:]]
+        got = {"headers": {name: value for name, _, value in lines}, "url": quote(conversation.target, safe="")}
+        answering("200 OK", body=json.dumps({**got, "args": {"key": "hunter3"}}).encode())(conversation)
+
+    receiver = receive(echo)
+    endpoint(database, receiver.url("/hook?key=hunter3"), headers={"authorization": 'Bearer "hunter2"'})
+    _, delivery_id = finished_job(database, None)
+    deliver(delivery_id, courier)
+    assert receiver.seen[0].header("authorization") == 'Bearer "hunter2"'
+    kept = json.loads(str(attempts_of(database, delivery_id)[0].response_excerpt))
+    assert (kept["headers"]["authorization"], kept["url"], kept["args"]) == ("…", "%2Fhook?…", {"key": "…"})
+    assert kept["headers"]["User-Agent"] == "pixmill"
 
 
 def test_secret_and_headers_of_an_endpoint_are_in_no_row_and_no_line(

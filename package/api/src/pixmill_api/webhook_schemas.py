@@ -168,7 +168,9 @@ class AttemptDocument(BaseModel):
     status_code: int | None
     duration_ms: int
     error: str | None
-    response_excerpt: str | None = Field(description="the start of the answer, without queries of URLs; not in lists")
+    response_excerpt: str | None = Field(
+        description="the start of the answer, without queries of URLs and values of the endpoint's headers; not in lists"
+    )
 
 
 class DeliveryDocument(BaseModel):
