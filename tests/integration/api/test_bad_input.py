@@ -3,7 +3,6 @@
 import json
 import select
 import socket
-import uuid
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,12 @@ NOBODYS = "01890a5d-ac96-774b-bcce-b302099a8057"
 URL = "https://example.com/a.jpg"
 RECIPE: dict[str, Any] = {"outputs": [{"name": "web"}]}
 SOURCE = {"url": URL}
+
+
+@pytest.fixture(scope="module")
+def job_id(api: Api) -> str:
+    """Of a job that there is."""
+    return str(api.client.post("/api/v1/jobs", json={"source": SOURCE, "recipe": RECIPE}).json()["job_id"])
 
 
 @pytest.fixture(autouse=True)
@@ -281,8 +286,8 @@ def test_job_that_is_none_is_404(api: Api, job_id: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "%00", "a" * 5000, "web%0d%0aX: y"])
-def test_output_name_is_no_path(api: Api, name: str) -> None:
-    assert_problem(api.client.get(f"/api/v1/jobs/{uuid.uuid4()}/outputs/{name}"), 404)
+def test_output_name_is_no_path(api: Api, job_id: str, name: str) -> None:
+    assert_problem(api.client.get(f"/api/v1/jobs/{job_id}/outputs/{name}"), 404)
 
 
 @pytest.mark.parametrize(

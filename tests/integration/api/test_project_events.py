@@ -110,6 +110,14 @@ def test_more_than_is_replayed_begins_with_a_gap(api: Api) -> None:
     api.query("DELETE FROM jobs WHERE id = %s", job_id)
 
 
+def test_id_that_was_never_given_out_is_older_than_all_events(api: Api) -> None:
+    job_id = submitted(api)
+    complete(api, job_id)
+    [id] = ids_of(api, job_id)
+    with watching(api, f"events?last_event_id={uuid.UUID(int=0)}") as stream:
+        wait_until(lambda: id in [event.id for event in stream.events], "it came", 60)
+
+
 def test_id_that_is_none_is_that_of_a_new_viewer(api: Api) -> None:
     for id in ("x", "1", str(uuid.UUID(int=2**128 - 1))):
         with watching(api, f"events?last_event_id={id}") as stream:

@@ -1,9 +1,10 @@
 """Identifiers: UUIDv7, in the order of their making, never the same."""
 
+import datetime
 import time
 import uuid
 
-from pixmill_shared.domain.ids import new_id
+from pixmill_shared.domain.ids import SMALLEST_ID, least_id, moment_of, new_id
 
 
 def test_id_is_a_version_7_uuid_of_now() -> None:
@@ -34,3 +35,15 @@ def test_ids_are_unique_and_their_random_bits_all_move() -> None:
         zeros |= ~each
     random_bits = (1 << 80) - 1 - (0xF << 76) - (0x3 << 62)
     assert ones & zeros & random_bits == random_bits
+
+
+def test_no_id_of_a_moment_or_later_is_smaller_than_its_least_one() -> None:
+    made = new_id()
+    assert least_id(moment_of(made)) <= made
+    assert least_id(moment_of(made) + datetime.timedelta(milliseconds=2)) > made
+
+
+def test_least_id_of_a_time_before_all_ids_is_that_of_the_first_one() -> None:
+    first = least_id(datetime.datetime.fromtimestamp(0, datetime.UTC))
+    assert least_id(moment_of(SMALLEST_ID) - datetime.timedelta(seconds=5)) == first
+    assert least_id(datetime.datetime.min.replace(tzinfo=datetime.UTC)) == first

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
+from pixmill_api.domain.documents import is_storable
 from pixmill_api.errors import NotFound
 from pixmill_api.repositories import job_views
 from pixmill_api.service.generation_counts import generation_document, typical
@@ -92,6 +93,8 @@ def list_jobs(context: Context, which: job_views.WhichJobs, *, limit: int, befor
 
 def find_output(context: Context, caller: Caller, job_id: uuid.UUID, name: str) -> tuple[Rendition, str]:
     """The rendition behind a job's output, and the name to save it as. Raises NotFound."""
+    if not is_storable(name):
+        raise NotFound("There is no such output.")
     with context.runtime.database.session_scope() as session:
         if results.find_job(session, job_id, caller.project) is not None:
             for output, rendition in job_views.outputs_named(session, {job_id: [name]}).get(job_id, ()):

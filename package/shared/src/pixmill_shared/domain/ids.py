@@ -22,8 +22,11 @@ def new_id() -> uuid.UUID:
 
 
 def least_id(moment: datetime.datetime) -> uuid.UUID:
-    """No id that was minted at ``moment`` or later is smaller: rows of a span of time are found by their key."""
-    milliseconds = int(moment.timestamp() * 1000)
+    """No id that was minted at ``moment`` or later is smaller: rows of a span of time are found by their key.
+
+    Ids have no time before 1970: of such a moment it is that of the first one.
+    """
+    milliseconds = max(int(moment.timestamp() * 1000), 0)
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
 
 
