@@ -15,6 +15,20 @@ from sqlalchemy.orm import Session
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ticks import LastRun
 
+LOCK_TIMEOUT: Final = 0.2
+"""Seconds that a beat waits for another's tick: who sends it needs it no longer than that."""
+
+LONGEST_SILENCE: Final = 10.0
+"""Seconds after which the server ends the transaction of a beat that stands still in it: publishing takes less."""
+
+_HURRY: Final = Prepared(
+    """
+    SELECT set_config('lock_timeout', ($1 * 1000)::int::text, true),
+           set_config('idle_in_transaction_session_timeout', ($2 * 1000)::int::text, true)
+    """,
+    *("double precision", "double precision"),
+)
+
 # A day's tries of an entry that is tried hourly, and the tick before.
 _LOOK: Final = Prepared(
     """
@@ -101,7 +115,10 @@ def look(session: Session, entries: list[str]) -> Look:
 
 
 def begin(session: Session, entry: str, scheduled_at: datetime.datetime, task_id: uuid.UUID) -> bool:
-    """Publish it before the commit. False: another beat has sent this tick, or is about to."""
+    """Publish it before the commit. False: another beat has sent this tick. Raises what ``is_locked`` tells: it is
+    about to, or stands still.
+    """
+    _HURRY.run(session, LOCK_TIMEOUT, LONGEST_SILENCE)
     return bool(_BEGIN.run(session, entry, scheduled_at, task_id))
 
 

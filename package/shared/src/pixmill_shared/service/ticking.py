@@ -12,7 +12,9 @@ from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from pixmill_shared.database.engine import Database
+from sqlalchemy.exc import DBAPIError
+
+from pixmill_shared.database.engine import Database, is_locked
 from pixmill_shared.domain.ticks import LastRun, Rhythm, due, expiry, latest_tick, next_tick, retried
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
@@ -64,7 +66,12 @@ class Ticker:
         pause = LONGEST_PAUSE
         for entry in self._entries(seen.wishes):
             rhythm = Rhythm(entry.every, entry.at, self._zone)
-            self._send_if_due(entry, rhythm, seen.last.get(entry.name), seen.now)
+            try:
+                self._send_if_due(entry, rhythm, seen.last.get(entry.name), seen.now)
+            except DBAPIError as error:
+                if not is_locked(error):
+                    raise
+                log.info("another beat has the tick", entry=entry.name)
             pause = min(pause, (next_tick(rhythm, seen.now) - seen.now).total_seconds())
         return pause
 
