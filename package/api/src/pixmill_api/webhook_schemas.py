@@ -169,7 +169,7 @@ class AttemptDocument(BaseModel):
     duration_ms: int
     error: str | None
     response_excerpt: str | None = Field(
-        description="the start of the answer, without queries of URLs and values of the endpoint's headers; not in lists"
+        description="the start of the answer, without queries of URLs or the endpoint's headers; not in lists"
     )
 
 
