@@ -107,6 +107,7 @@ def hostile_files():
     picture = photo(*SIZE, seed=3)
     whole = encoded(picture, "JPEG")
     still = encoded(picture, "GIF")
+    odd_tiff = encoded(picture, "TIFF", tiffinfo={0x0112: 0})
     pieces = [(0, 0, Image.new("RGBA", (6, 6), (200, n, 0, 255)), 20, 0, False) for n in (10, 20)]
     archive = b"PK\x03\x04" + bytes(26) + b"PK\x05\x06" + bytes(18)
     return {
@@ -132,4 +133,10 @@ def hostile_files():
         "gif and a script": (None, still + b"/*;alert(1)*/"),
         "jpeg with orientation 0": (None, jpeg(picture, orientation=0)),
         "jpeg with orientation 9": (None, jpeg(picture, orientation=9)),
+        **{
+            f"tiff with {name} {value}": (None, encoded(picture, "TIFF", tiffinfo={tag: value}))
+            for name, tag, values in (("orientation", 0x0112, (0, 9)), ("unit", 0x0128, (0, 4, 5)))
+            for value in values
+        },
+        "tiff with orientation 0, cut in half": ("undecodable", odd_tiff[: len(odd_tiff) // 2]),
     }

@@ -1,16 +1,17 @@
-"""EXIF (CIPA DC-008) as bytes: a TIFF of directories. Read, and changed in place, so that whatever points somewhere,
-as makers' notes do, goes on pointing there. A TIFF file begins in the same way.
+"""EXIF (CIPA DC-008) as bytes: a TIFF of directories. Read, and changed at its length, so that whatever points
+somewhere, as makers' notes do, goes on pointing there. A TIFF file begins in the same way.
 """
 
 import struct
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pixmill_imaging.domain.rights import Rights
 
 ARTIST: Final = 0x013B
 COPYRIGHT: Final = 0x8298
 _ORIENTATION: Final = 0x0112
+_RESOLUTION_UNIT: Final = 0x0128
 _BITS: Final = 0x0102
 _PHOTOMETRIC: Final = 0x0106
 _LAB: Final = 8
@@ -19,6 +20,9 @@ _INTEROPERABILITY: Final = 0xA005
 _COLOUR_SPACE: Final = 0xA001
 _INDEX: Final = 0x0001
 _SRGB: Final = 1
+
+#: What the standard knows of values that libtiff takes for errors, and every viewer for nothing, where they are others.
+_KNOWN: Final = {_ORIENTATION: range(1, 9), _RESOLUTION_UNIT: range(1, 4)}
 
 _ASCII: Final = 2
 _SHORT: Final = 3
@@ -37,10 +41,10 @@ class _Entry(NamedTuple):
 
 
 class _Tiff:
-    """Raises ValueError or struct.error for what is no TIFF."""
+    """Raises KeyError, ValueError or struct.error for what is no TIFF. A bytearray is changed in place."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = bytearray(data)
+    def __init__(self, data: bytes | bytearray) -> None:
+        self.data = memoryview(data)
         self.order = {b"II*\0": "<", b"MM\0*": ">"}[bytes(data[:4])]
 
     def number(self, at: int, size: int = 4) -> int:
@@ -99,6 +103,19 @@ def is_plain_lab(data: bytes) -> bool:
     return set(photometric) == {0, _LAB} and set(bits) == {0, 8}
 
 
+def forgiven(data: bytes) -> bytes:
+    """The same TIFF without an orientation or a unit of resolution that there is not."""
+    byte_order: Literal["little", "big"] = "little" if data[:1] == b"I" else "big"
+    said = {tag: field(data, tag) for tag in _KNOWN}
+    unknown = [tag for tag, value in said.items() if value and int.from_bytes(value, byte_order) not in _KNOWN[tag]]
+    if not unknown:
+        return data
+    tiff = _Tiff(bytearray(data))
+    for tag in unknown:
+        tiff.drop(tiff.first(), tag)
+    return bytes(tiff.data)
+
+
 def rights_of(data: bytes) -> Rights:
     # Of two notices, the photographer's and the editor's, a zero byte stands between.
     texts = (field(data, tag).rstrip(b"\0").replace(b"\0", b"; ") for tag in (ARTIST, COPYRIGHT))
@@ -119,7 +136,7 @@ def settled(data: bytes) -> bytes:
     cannot be read.
     """
     try:
-        tiff = _Tiff(data)
+        tiff = _Tiff(bytearray(data))
         first = tiff.first()
         _drop_thumbnail(tiff, first)
         # A 1 in its place would do for readers that look at its type; some take a number of any type for it.

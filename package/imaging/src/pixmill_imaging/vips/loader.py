@@ -7,6 +7,7 @@ from typing import Final
 
 import pyvips
 
+from pixmill_imaging.domain import exif
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.jpeg import has_end
 from pixmill_imaging.domain.loader import Header, Step, no_step
@@ -46,6 +47,9 @@ class VipsLoader:
         if source_format is SourceFormat.JPEG and not has_end(data):
             # libvips sees this only if the rows that are missing count at the size that is wanted.
             raise PermanentError(ErrorCode.UNDECODABLE, _DAMAGED)
+        if source_format is SourceFormat.TIFF:
+            # A milder level than "error" for these would also take rows that are missing for black ones.
+            data = exif.forgiven(data)
         with _decoding():
             image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on=_FAIL_ON)
             orientation = image.get("orientation") if image.get_typeof("orientation") else 1
