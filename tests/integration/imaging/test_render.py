@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from PIL import Image, ImageChops, ImageCms, ImageStat
+from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
 
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.pillow.ssim import ssim
@@ -156,13 +156,23 @@ def test_fill_and_exact_have_the_size_that_was_asked_for(sideways_jpeg, referenc
     assert ssim(picture(exact), lanczos(reference, 500, 640)) >= 0.995
 
 
+LOSSLESS = {"WEBP": {"lossless": True, "method": 0}, "JPEG": {"quality": 95, "subsampling": 0}}
+
+
 @pytest.mark.parametrize("orientation", range(10))
-def test_every_orientation_comes_out_upright(small, loader, orientation):
+@pytest.mark.parametrize("source_format", ["JPEG", "TIFF", "PNG", "WEBP"])
+def test_every_orientation_comes_out_upright(small, loader, source_format, orientation):
     """0 and 9 are not orientations: the picture stays as it is stored."""
     stored_as = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
     turn = {index: Image.Transpose(value) for index, value in stored_as.items()}.get(orientation)
     stored = small.transpose(turn) if turn is not None else small
-    image = one(jpeg(stored, orientation=orientation, quality=95, subsampling=0), loader, step(200, 200))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = encoded(stored, source_format, exif=exif, **LOSSLESS.get(source_format, {}))
+    recipe = parse_recipe({"outputs": [{"name": "o", "operations": [step(200, 200)], "format": "png"}]})
+    rendering = render(data, recipe, loader, PixelLimits())
+    assert (rendering.source.width, rendering.source.height) == small.size
+    image = picture(next(iter(rendering.outputs())))
     assert image.size == (200, 150)
     assert ssim(image, small.resize((200, 150), Image.Resampling.LANCZOS)) >= 0.98
 

@@ -105,11 +105,11 @@ def _orientation(image: Image.Image) -> int:
     """From 1 to 8, 1 if there is none that can be read.
 
     ``getexif`` of a PNG decodes the whole picture to look behind it, and this is before the limits: so only what
-    stood before the pixels is looked at. A TIFF has it among its own tags.
+    stood before the pixels is looked at. Pillow turns a TIFF by itself as it loads it, and gives the turned size.
     """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1
     with contextlib.suppress(*DECODER_ERRORS):
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            return int(image.tag_v2.get(ExifTags.Base.Orientation, 1))
         exif = Image.Exif()
         exif.load(image.info.get("exif", b""))
         return int(exif.get(ExifTags.Base.Orientation, 1))
