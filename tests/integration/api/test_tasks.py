@@ -192,10 +192,10 @@ def guarded(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-def bearer(api: Api, *scopes: Scope) -> dict[str, str]:
+def bearer(api: Api, *scopes: Scope, project: str = "p") -> dict[str, str]:
     database = Database(api.database_url)
     with database.session_scope() as session:
-        token = create_key(session, Sealer(["x" * 32]), project="p", name="a test", scopes=scopes).token
+        token = create_key(session, Sealer(["x" * 32]), project=project, name="a test", scopes=scopes).token
     database.dispose()
     return {"Authorization": f"Bearer {token}"}
 
@@ -214,6 +214,50 @@ def test_only_administrators_start_tasks_and_look_at_them(guarded: Api) -> None:
     answer = guarded.client.post("/api/v1/tasks/record_heartbeat", headers=bearer(guarded, Scope.ADMIN))
     assert answer.status_code == 202
     assert answer.json()["requested_by"].startswith("a test (")
+
+
+def test_request_of_another_project_is_not_found_and_not_listed(guarded: Api) -> None:
+    own, others = bearer(guarded, Scope.ADMIN), bearer(guarded, Scope.ADMIN, project="q")
+    path = guarded.client.post("/api/v1/tasks/record_heartbeat", headers=own).json()["urls"]["self"]
+    assert guarded.client.get(path, headers=own).status_code == 200
+    assert guarded.client.get(path, headers=others).status_code == 404
+    listed = {
+        name: [task["urls"]["self"] for task in guarded.client.get("/api/v1/tasks", headers=who).json()["data"]]
+        for name, who in (("own", own), ("others", others))
+    }
+    assert (path in listed["own"], path in listed["others"]) == (True, False)
+
+
+def test_what_beat_sent_is_shown_to_the_administrators_of_all_projects(guarded: Api) -> None:
+    run, database = (
+        TaskRun(uuid.uuid4(), HEARTBEAT, "heartbeat", "default", "worker@here"),
+        Database(guarded.database_url),
+    )
+    with database.session_scope() as session:
+        task_records.keep(session, run, attempts=1, seconds=1)
+    database.dispose()
+    for project in ("p", "q"):
+        headers = bearer(guarded, Scope.ADMIN, project=project)
+        found = guarded.client.get("/api/v1/tasks", headers=headers).json()["data"]
+        assert str(run.task_id) in [task["task_id"] for task in found]
+        assert guarded.client.get(f"/api/v1/tasks/{run.task_id}", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["job", "batch"])
+def test_archive_of_another_projects_outputs_is_refused_as_one_of_none(guarded: Api, kind: str) -> None:
+    own, others = bearer(guarded, Scope.ADMIN), bearer(guarded, Scope.ADMIN, project="q")
+    job = {"source": {"url": "https://example.com/a.jpg"}, "preset": "web"}
+    path, body = ("/api/v1/jobs", job) if kind == "job" else ("/api/v1/batches", {"items": [job]})
+    id = guarded.client.post(path, json=body, headers=others).json()[f"{kind}_id"]
+    before, refused = requests_of(guarded), []
+    for other in (id, str(uuid.UUID(int=7))):
+        answer = guarded.client.post("/api/v1/tasks/build_zip", json={"args": {f"{kind}_id": other}}, headers=own)
+        assert answer.status_code == 422, answer.text
+        refused.append(answer.json()["errors"])
+    assert refused == [[{"pointer": f"/args/{kind}_id", "detail": f"there is no such {kind}"}]] * 2
+    assert requests_of(guarded) == before
+    answer = guarded.client.post("/api/v1/tasks/build_zip", json={"args": {f"{kind}_id": id}}, headers=others)
+    assert answer.status_code == 202, answer.text
 
 
 def test_dead_letter_of_a_task_is_replayed_by_administrators_only(guarded: Api) -> None:

@@ -37,11 +37,13 @@ async def list_tasks(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JSONResponse:
-    """Those that somebody asked for, of all projects, and of those that beat sent the last 1,000 that succeeded and the
-    last 1,000 that failed; newest first. The tasks of jobs and deliveries are not among them: those are rows of their
-    own.
+    """Those that somebody asked for with a key of the project, and of those that beat sent, which belong to no project,
+    the last 1,000 that succeeded and the last 1,000 that failed; newest first. The tasks of jobs and deliveries are not
+    among them: those are rows of their own.
     """
-    page = await run_in_threadpool(task_requests.list_tasks, context, limit=limit, before=before(cursor), state=state)
+    page = await run_in_threadpool(
+        task_requests.list_tasks, context, caller, limit=limit, before=before(cursor), state=state
+    )
     return JSONResponse(page)
 
 
@@ -55,7 +57,7 @@ async def get_task(task_id: str, context: Shared, caller: Administering) -> JSON
     found = parse_id(task_id)
     if found is None:
         raise NotFound("There is no such task.")
-    return JSONResponse(await run_in_threadpool(task_requests.find_task, context, found))
+    return JSONResponse(await run_in_threadpool(task_requests.find_task, context, caller, found))
 
 
 @router.post(

@@ -10,6 +10,7 @@ from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.media_types import ZIP
 from pixmill_api.errors import InvalidRequest, NotFound
 from pixmill_api.reading import read_body
+from pixmill_api.repositories import batch_views
 from pixmill_api.service.job_documents import url_expiry
 from pixmill_api.service.pages import page_of
 from pixmill_api.service.task_results import kept_result
@@ -20,7 +21,7 @@ from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import TaskRecord, TaskRequest
 from pixmill_shared.domain.json_reader import JsonError
 from pixmill_shared.domain.moments import utc
-from pixmill_shared.repositories import audit, task_records, task_requests
+from pixmill_shared.repositories import audit, results, task_records, task_requests
 
 _STATES: Final = {
     "queued": TaskState.QUEUED,
@@ -34,6 +35,8 @@ _UNKNOWN: Final = dict.fromkeys(
 """Of a task that has no row."""
 
 _STATUSES: Final = {state: status for status, state in _STATES.items()}
+
+_NOT_FOUND: Final = "There is no such task, and no result of one is kept under this id."
 
 _UNENDED: Final = (TaskState.QUEUED, TaskState.RUNNING)
 
@@ -76,7 +79,10 @@ def start(
     priority: Priority,
     request_id: str,
 ) -> dict[str, Any]:
-    """The dispatcher publishes it when the transaction has committed."""
+    """The dispatcher publishes it when the transaction has committed. Raises InvalidRequest if it is about things that
+    the project does not have.
+    """
+    _require_own(session, caller, arguments)
     made = task_requests.insert(
         session,
         what,
@@ -98,10 +104,24 @@ def start(
     return task_document(context, session.get_one(TaskRequest, made))
 
 
-def find_task(context: Context, task_id: uuid.UUID) -> dict[str, Any]:
-    """The row; else the record; else the result that Celery has kept. Raises NotFound."""
+def _require_own(session: Session, caller: Caller, arguments: dict[str, Any]) -> None:
+    """Of an archive: its link opens to whoever looks at the task. Raises InvalidRequest."""
+    batch_id, job_id = arguments.get("batch_id"), arguments.get("job_id")
+    if batch_id and batch_views.find(session, caller.project, uuid.UUID(batch_id)) is None:
+        raise InvalidRequest([JsonError("/args/batch_id", "there is no such batch")])
+    if job_id and results.find_job(session, uuid.UUID(job_id), caller.project) is None:
+        raise InvalidRequest([JsonError("/args/job_id", "there is no such job")])
+
+
+def find_task(context: Context, caller: Caller, task_id: uuid.UUID) -> dict[str, Any]:
+    """The row; else the record; else the result that Celery has kept. Raises NotFound, for another project's row too.
+
+    Records and results are those of what beat sent, which belongs to no project.
+    """
     with context.runtime.database.session_scope() as session:
         row = task_requests.find(session, task_id)
+        if row is not None and row.project != caller.project:
+            raise NotFound(_NOT_FOUND)
         if row is not None:
             return task_document(context, row)
         record = task_records.find(session, task_id)
@@ -109,15 +129,17 @@ def find_task(context: Context, task_id: uuid.UUID) -> dict[str, Any]:
             return _of_record(context, record)
     kept = kept_result(str(task_id))
     if kept is None:
-        raise NotFound("There is no such task, and no result of one is kept under this id.")
+        raise NotFound(_NOT_FOUND)
     return _of_result(context, str(task_id), kept)
 
 
-def list_tasks(context: Context, *, limit: int, before: uuid.UUID | None, state: TaskState | None) -> dict[str, Any]:
-    """One page of both, newest first: their ids are of one kind."""
+def list_tasks(
+    context: Context, caller: Caller, *, limit: int, before: uuid.UUID | None, state: TaskState | None
+) -> dict[str, Any]:
+    """One page of both, the project's requests and what beat sent, newest first: their ids are of one kind."""
     status = None if state is None else _STATUSES[state]
     with context.runtime.database.session_scope() as session:
-        asked = task_requests.page(session, limit=limit, before=before, status=status)
+        asked = task_requests.page(session, limit=limit, before=before, status=status, project=caller.project)
         # What has not ended has no record.
         ended = task_records.page(session, limit=limit, before=before, state=state) if state not in _UNENDED else []
         rows: list[TaskRequest | TaskRecord] = sorted([*asked, *ended], key=lambda row: row.id, reverse=True)

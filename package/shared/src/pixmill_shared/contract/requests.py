@@ -25,7 +25,7 @@ class NoArguments(BaseModel):
 
 
 class ArchiveArguments(BaseModel):
-    """A batch or a job, of whichever project."""
+    """A batch or a job; over the API, of the project of who asks."""
 
     model_config = ConfigDict(extra="forbid")
 

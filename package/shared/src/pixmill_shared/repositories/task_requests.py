@@ -221,9 +221,13 @@ def find(session: Session, row_id: uuid.UUID) -> TaskRequest | None:
     return session.get(TaskRequest, row_id)
 
 
-def page(session: Session, *, limit: int, before: uuid.UUID | None, status: str | None) -> Sequence[TaskRequest]:
-    """Everybody's, newest first, one more than ``limit`` if there are more."""
+def page(
+    session: Session, *, limit: int, before: uuid.UUID | None, status: str | None, project: str | None = None
+) -> Sequence[TaskRequest]:
+    """Newest first, one more than ``limit`` if there are more; ``project`` None: of all of them."""
     query = select(TaskRequest)
+    if project is not None:
+        query = query.where(TaskRequest.project == project)
     if before is not None:
         query = query.where(TaskRequest.id < before)
     if status is not None:
