@@ -1,6 +1,8 @@
 """Rows and objects compared, on a real Postgres and a directory: what differs is told, and nothing is changed."""
 
+import itertools
 import os
+import random
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from pixmill_shared.repositories import stored
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service import verifying
 from pixmill_shared.service.verifying import verify
+from pixmill_shared.storage import ObjectStore, StorageUnavailable
 
 ALERTS = "SELECT rule, subject, detail FROM alerts WHERE state = 'firing' AND clear_since IS NULL"
 
@@ -117,6 +120,54 @@ def test_many_pages_are_looked_at_and_few_examples_told(clients: Runtime, monkey
         run(clients, f"INSERT INTO {UPLOAD}", id=made, key=upload_name(made))
     found = verify(clients)["rows"]["uploads"]
     assert (found["looked_at"], found["missing"], len(found["examples"])) == (8, 8, 5)
+
+
+class Unlisted:
+    """A store that lists nothing."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def list(self, *_: object) -> Any:
+        raise StorageUnavailable
+
+
+def test_missing_objects_are_alerted_though_the_storage_cannot_be_listed(clients: Runtime) -> None:
+    rows_of_each_kind(clients)
+    clients.__dict__["store"] = Unlisted(clients.store)
+    with pytest.raises(StorageUnavailable):
+        verify(clients)
+    assert len(run(clients, ALERTS)) == 1
+
+
+def test_look_that_ended_early_ends_no_alert(clients: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = rows_of_each_kind(clients)
+    verify(clients)
+    put(clients, *names.values())
+    monkeypatch.setattr(verifying, "PATIENCE", 0.0)
+    result = verify(clients)
+    assert (result["missing"], result["unfinished"]) == (0, sorted(stored.KINDS))
+    assert len(run(clients, ALERTS)) == 1
+
+
+def test_looks_that_end_early_come_to_each_row_in_time(clients: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [uuid.UUID(int=number << 80) for number in range(1, 21)]
+    for each in made:
+        run(clients, f"INSERT INTO {UPLOAD}", id=each, key=upload_name(each))
+    monkeypatch.setattr(verifying, "PAGE", 2)
+    clients.__dict__["rng"] = random.Random(7)
+    examples: set[str] = set()
+    for _ in range(60):
+        # Eight pages of all kinds, until the patience is over.
+        ticks = itertools.count(0, verifying.PATIENCE / 9)
+        result = verify(clients, clock=lambda ticks=ticks: next(ticks))
+        assert result["rows"]["uploads"]["looked_at"] < len(made)
+        assert "uploads" in result["unfinished"]
+        examples.update(result["rows"]["uploads"]["examples"])
+    assert examples == {upload_name(each) for each in made}
 
 
 class Vanishing:

@@ -12,6 +12,9 @@ _LAST: Final = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC).timestamp()
 SMALLEST_ID: Final = uuid.UUID(int=0)
 """Comes before all: where lists that are walked by their ids begin."""
 
+LARGEST_ID: Final = uuid.UUID(int=(1 << 128) - 1)
+"""Comes after all."""
+
 
 def new_id() -> uuid.UUID:
     """A UUIDv7 (RFC 9562): 48 bits of milliseconds, 74 random bits. The standard library has one from 3.14 on."""

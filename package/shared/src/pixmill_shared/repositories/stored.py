@@ -8,7 +8,6 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.prepared import Prepared
-from pixmill_shared.domain.ids import SMALLEST_ID
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,14 @@ class Kind:
     table: str
     key: str
 
-    def statements(self) -> tuple[Prepared, Prepared]:
-        page = f"SELECT id::text, {self.key} AS key FROM {self.table} WHERE id > $1 ORDER BY id LIMIT $2"
+    def statements(self) -> tuple[Prepared, Prepared, Prepared]:
+        page = f"SELECT id::text, {self.key} AS key FROM {self.table} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
         again = f"SELECT id::text, {self.key} AS key FROM {self.table} WHERE id = ANY($1::uuid[])"
-        return Prepared(page, "uuid", "bigint"), Prepared(again, "text[]")
+        ends = f"""
+            SELECT (SELECT id::text FROM {self.table} ORDER BY id LIMIT 1) AS first,
+                   (SELECT id::text FROM {self.table} ORDER BY id DESC LIMIT 1) AS last
+        """
+        return Prepared(page, "uuid", "uuid", "bigint"), Prepared(again, "text[]"), Prepared(ends)
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -44,9 +47,15 @@ KINDS: Final[Mapping[str, Kind]] = {
 _STATEMENTS: Final = {name: kind.statements() for name, kind in KINDS.items()}
 
 
-def page(session: Session, kind: str, after: uuid.UUID | None, limit: int) -> Named:
-    """The rows of a kind that follow a place; None is the beginning."""
-    rows = _STATEMENTS[kind][0].run(session, after or SMALLEST_ID, limit)
+def ends(session: Session, kind: str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """The first id and the last; None: there is no row."""
+    (row,) = _STATEMENTS[kind][2].run(session)
+    return None if row["first"] is None else (uuid.UUID(row["first"]), uuid.UUID(row["last"]))
+
+
+def page(session: Session, kind: str, after: uuid.UUID, up_to: uuid.UUID, limit: int) -> Named:
+    """The rows of a kind whose ids follow the one, up to the other."""
+    rows = _STATEMENTS[kind][0].run(session, after, up_to, limit)
     named = {row["id"]: row["key"] for row in rows if row["key"] is not None}
     return Named(named, len(rows), uuid.UUID(rows[-1]["id"]) if len(rows) == limit else None)
 
