@@ -24,6 +24,7 @@ def api(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         directory / "objects",
         PIXMILL_DESTINATIONS=(directory / "bucket").as_uri(),
         PIXMILL_MAX_GENERATION_ITEMS="20",
+        MAX_IMAGE_WORKERS="2",
     ) as running:
         yield running
 
@@ -85,6 +86,13 @@ def test_job_of_seven_things_is_three_chunks_and_answers_with_its_counts(api: Ap
     assert row[2]["outputs"][0].items() >= {"name": "image", "operations": [], "format": "png"}.items()
     [generation] = rows(api, "SELECT categories, form FROM generations WHERE job_id = %s", found["job_id"])
     assert generation == (["Starters", "Mains"], "general")
+
+
+def test_estimate_knows_that_all_jobs_share_fewer_workers_than_one_may_have_chunks(api: Api) -> None:
+    """Of three chunks that one job may have at once, two are worked on."""
+    one, three = (generate(api, [{"name": f"Dish {n}"} for n in range(count)])["generation"] for count in (3, 9))
+    assert (one["total_chunks"], three["total_chunks"]) == (1, 3)
+    assert three["estimated_seconds_left"] > 1.5 * one["estimated_seconds_left"]
 
 
 def test_items_are_listed_in_the_order_of_the_request_page_by_page(api: Api) -> None:

@@ -424,6 +424,31 @@ def test_a_job_that_takes_too_long_fails_and_keeps_its_pictures(easel: Easel) ->
     assert painter(easel).drawn == ["Tea"]
 
 
+def test_a_long_list_has_as_much_time_for_each_hundred_of_its_pictures(easel: Easel) -> None:
+    job_id = easel.submit(*(f"Dish {number}" for number in range(250)), size=100)
+    started = "UPDATE jobs SET started_at = clock_timestamp() - make_interval(secs => :s)"
+
+    def status_after(seconds: float) -> str:
+        with easel.database.session_scope() as session:
+            session.execute(text(started), {"s": seconds})
+        with easel.database.session_scope() as session:
+            fail_overdue(session, WorkSettings(image_job_timeout=60))
+        return easel.job(job_id).status
+
+    def busy(_number: int, _subject: Subject) -> Picture | None:
+        raise TransientError(ErrorCode.PROVIDER_UNAVAILABLE, "HTTP 429.", 100)
+
+    painter(easel).does = busy
+    easel.job_timeout = 60
+    easel.run(easel.due()[0])
+    assert easel.generation(job_id).finished_items == 0, "a pause of 100 s is waited for"
+    assert status_after(90) == "processing"
+    assert status_after(151) == "failed"
+    error = easel.job(job_id).error
+    assert error is not None
+    assert (error["code"], error["detail"][:37]) == ("time_limit", "The pictures were not all there 150 s")
+
+
 def test_calls_keep_the_pace_that_is_allowed(easel: Easel) -> None:
     easel.settings = GenerationSettings(rpm=60)
     slept: list[float] = []

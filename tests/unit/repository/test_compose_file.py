@@ -56,7 +56,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
         *(LimitSettings, RedisSettings, RotationSettings, UploadSettings, BatchSettings, InlineSettings),
-        *(GenerationLimitSettings, ChunkSettings),
+        *(GenerationLimitSettings, ChunkSettings, WorkSettings),
         CorsSettings,
         ArchiveSettings,
         StreamSettings,

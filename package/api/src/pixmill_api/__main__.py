@@ -41,6 +41,7 @@ from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.schedule import ScheduleSettings
 from pixmill_shared.settings.secrets import RotationSettings, SecretSettings
 from pixmill_shared.settings.storage import StorageSettings
+from pixmill_shared.settings.work import WorkSettings
 from pixmill_shared.storage import prepare_directory
 
 log = get_logger(__name__)
@@ -56,6 +57,7 @@ USED: Final[tuple[type[Settings], ...]] = (
     BatchSettings,
     GenerationLimitSettings,
     ChunkSettings,
+    WorkSettings,
     LimitSettings,
     AdmissionSettings,
     StreamSettings,

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from pixmill_api.auth import Context
 from pixmill_shared.database.models import Generation, Job
 from pixmill_shared.domain.generation import seconds_left
 from pixmill_shared.domain.jobs import TERMINAL
@@ -17,6 +18,11 @@ def typical(session: Session, jobs: Iterable[Job], found: dict[Any, Generation])
     """Seconds for a picture, asked for only if one of the jobs is under way."""
     under_way = any(job.id in found and job.status not in TERMINAL for job in jobs)
     return generations.typical_seconds(session) if under_way else None
+
+
+def chunks_at_once(context: Context) -> int:
+    """That one job can have: no more than its share, nor than all of them may have together."""
+    return min(context.chunks.at_once, context.runtime.work.image_workers)
 
 
 def left(generation: Generation, at_once: int, seconds: float | None) -> int:

@@ -20,7 +20,7 @@ from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.backoff import exponential
 from pixmill_shared.domain.failures import error_document
-from pixmill_shared.domain.generation import Fallback
+from pixmill_shared.domain.generation import Fallback, time_limit
 from pixmill_shared.domain.recipe import TAKEN, parse_recipe
 from pixmill_shared.errors import ClaimLost, PermanentError, TransientError, WorkError
 from pixmill_shared.failpoints import failpoint
@@ -55,7 +55,7 @@ _GARBAGE: Final = frozenset(
 
 @dataclass(frozen=True)
 class Studio:
-    """What chunks are worked on with. ``job_timeout``: seconds that a job may take; ``sleep`` takes seconds."""
+    """What chunks are worked on with. ``job_timeout``: seconds for a job of 100 items; ``sleep`` takes seconds."""
 
     database: Database
     store: ObjectStore
@@ -123,7 +123,7 @@ class _Worker:
         self._chunk = chunk
         self._studio = studio
         self._check = check
-        self._until = time.monotonic() + studio.job_timeout - chunk.job_age
+        self._until = time.monotonic() + time_limit(studio.job_timeout, chunk.job_items) - chunk.job_age
         recipe = parse_recipe(chunk.recipe, TAKEN)
         self._shop = Workshop(
             *(chunk, recipe, studio.database, studio.store, studio.engine, studio.destinations, check)

@@ -14,6 +14,9 @@ SAFE_LENGTH: Final = 30
 FIRST_ESTIMATE: Final = 8.0
 """Seconds for a picture, while nobody knows better."""
 
+SHARE: Final = 100
+"""Items that IMAGE_JOB_TIMEOUT is for; a longer list has as much for each so many of its items."""
+
 
 class Fallback(StrEnum):
     """What becomes of a thing that no model made a picture of."""
@@ -73,6 +76,11 @@ def distinct(names: Iterable[str]) -> list[str]:
         taken.add(chosen)
         found.append(chosen)
     return found
+
+
+def time_limit(timeout: float, items: int) -> float:
+    """Seconds that a job of so many items may take; ``timeout``: one of ``SHARE`` items, or fewer."""
+    return timeout * max(items / SHARE, 1.0)
 
 
 def seconds_left(items: int, chunks: int, at_once: int, seconds: float | None) -> int:

@@ -17,7 +17,6 @@ from pixmill_shared.contract.events import EventType
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import new_id
-from pixmill_shared.domain.jobs import JobKind
 from pixmill_shared.repositories import lanes
 from pixmill_shared.repositories.endings import COMPLETE_GENERATION, made_and_linked
 from pixmill_shared.repositories.work import WAKE_CHANNEL, WorkTable
@@ -42,6 +41,7 @@ class ClaimedChunk:
     cache: bool
     #: Seconds since the first chunk of the job was claimed.
     job_age: float = 0.0
+    job_items: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ _CLAIM = Prepared(
       WHERE c.id = $1 AND c.status = 'queued' AND c.run_at IS NULL AND job.published
       RETURNING c.id, c.fence, c.attempts, extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS age,
                 c.job_id, c.project, job.recipe, job.destination, job.request_id, g.fallback, g.cache,
-                coalesce(extract(epoch FROM clock_timestamp() - job.started_at), 0)::float8 AS job_age
+                coalesce(extract(epoch FROM clock_timestamp() - job.started_at), 0)::float8 AS job_age,
+                g.total_items AS job_items
     )
     SELECT * FROM chunk
     """,
@@ -218,16 +219,6 @@ _RETRY = Prepared(
     *("uuid", "bigint", "double precision", "jsonb", "boolean"),
 )
 
-_OVERDUE = Prepared(
-    f"""
-    SELECT id FROM jobs
-    WHERE kind = '{JobKind.GENERATE}' AND finished_at IS NULL AND status = 'processing'
-      AND started_at < statement_timestamp() - make_interval(secs => $1)
-    ORDER BY started_at LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
-    """,
-    "double precision",
-)
-
 
 def claim(session: Session, chunk_id: uuid.UUID, worker: str, lease: float) -> ClaimedChunk | None:
     """Compare-and-set; the first of a job starts it. None: it is another's, not published, or its job has ended."""
@@ -292,8 +283,3 @@ def retry(
 ) -> bool:
     """What is unfinished is tried again after ``delay`` seconds. False: the claim was lost."""
     return bool(_RETRY.run(session, chunk.id, chunk.fence, delay, error, counted))
-
-
-def overdue(session: Session, seconds: float) -> list[uuid.UUID]:
-    """Jobs that generate and were begun so many seconds ago, locked."""
-    return [row["id"] for row in _OVERDUE.run(session, seconds)]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.models import Generation, GenerationItem
 from pixmill_shared.database.prepared import Prepared
-from pixmill_shared.domain.generation import PREFIXES, Fallback, Form
+from pixmill_shared.domain.generation import PREFIXES, SHARE, Fallback, Form
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.jobs import JobKind, Stage
 from pixmill_shared.repositories import lanes
@@ -65,6 +65,18 @@ _TYPICAL = Prepared(
       SELECT duration_ms FROM generation_items WHERE success AND NOT cached ORDER BY finished_at DESC LIMIT {_RECENT}
     ) AS made
     """
+)
+
+# Those within the first condition are few; the second one is ``domain.generation.time_limit``.
+_OVERDUE = Prepared(
+    f"""
+    SELECT j.id, g.total_items FROM jobs j JOIN generations g ON g.job_id = j.id
+    WHERE j.kind = '{JobKind.GENERATE}' AND j.finished_at IS NULL AND j.status = 'processing'
+      AND j.started_at < statement_timestamp() - make_interval(secs => $1)
+      AND j.started_at < statement_timestamp() - make_interval(secs => $1 * g.total_items / {SHARE})
+    ORDER BY j.started_at LIMIT 100 FOR NO KEY UPDATE OF j SKIP LOCKED
+    """,
+    "double precision",
 )
 
 
@@ -140,6 +152,11 @@ def typical_seconds(session: Session) -> float | None:
     """That a picture took to be made, of the last ones; None: none was made yet."""
     seconds: float | None = _TYPICAL.run(session)[0]["seconds"]
     return seconds
+
+
+def overdue(session: Session, timeout: float) -> dict[uuid.UUID, int]:
+    """Jobs that have taken longer than they may, locked, and how many items each has."""
+    return {row["id"]: row["total_items"] for row in _OVERDUE.run(session, timeout)}
 
 
 def find(session: Session, job_id: uuid.UUID) -> Generation | None:

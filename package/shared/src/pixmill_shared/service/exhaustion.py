@@ -10,8 +10,18 @@ from pixmill_shared.contract.payloads import ChunkPayload, DeliveryPayload, JobP
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.models import AlertMessage, Delivery, GenerationChunk, Job, TaskRequest
 from pixmill_shared.domain.failures import error_document
+from pixmill_shared.domain.generation import time_limit
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
-from pixmill_shared.repositories import alert_messages, alerts, chunks, dead_letters, deliveries, jobs, task_requests
+from pixmill_shared.repositories import (
+    alert_messages,
+    alerts,
+    chunks,
+    dead_letters,
+    deliveries,
+    generations,
+    jobs,
+    task_requests,
+)
 from pixmill_shared.settings.work import WorkSettings
 
 
@@ -53,12 +63,12 @@ def give_up_chunk(session: Session, chunk_id: uuid.UUID, fence: int) -> None:
 
 
 def fail_overdue(session: Session, settings: WorkSettings) -> None:
-    """Jobs that generate and have taken longer than IMAGE_JOB_TIMEOUT: ``failed``; what is there is kept."""
-    error = error_document(
-        ErrorCode.TIME_LIMIT,
-        f"The pictures were not all there {settings.image_job_timeout:g} s after the first was begun.",
-    )
-    for job_id in chunks.overdue(session, settings.image_job_timeout):
+    """Jobs that generate and have taken longer than they may: ``failed``; what is there is kept."""
+    for job_id, items in generations.overdue(session, settings.image_job_timeout).items():
+        limit = time_limit(settings.image_job_timeout, items)
+        error = error_document(
+            ErrorCode.TIME_LIMIT, f"The pictures were not all there {limit:g} s after the first was begun."
+        )
         if jobs.fail(session, job_id, 0, error):
             chunks.drop_all(session, job_id)
 

@@ -51,7 +51,8 @@ class WorkSettings(Settings):
         default=1800,
         gt=0,
         validation_alias="IMAGE_JOB_TIMEOUT",
-        description="seconds after which a job that generates pictures fails; those that are there are kept",
+        description="seconds after which a job that generates up to 100 pictures fails, one of more in proportion; "
+        "those that are there are kept",
     )
     poll: float = Field(
         default=1.0,
