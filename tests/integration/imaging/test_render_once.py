@@ -1,5 +1,6 @@
 """The same pixels are made once: who comes at the same time waits as a row and links, whatever becomes of the maker."""
 
+import hashlib
 import subprocess
 import sys
 import threading
@@ -192,6 +193,12 @@ def test_object_that_is_missing_is_made_again_once(farm: Farm) -> None:
     farm.run(first)
     lost = farm.outputs(first)["w60"][0]
     farm.store.delete(lost)
+    with farm.database.session_scope() as session:
+        # As an older encoder made it, whose file was another one.
+        older = "bytes = bytes + 1, sha256 = repeat('0', 64), format = 'webp', media_type = 'image/webp', frames = 2"
+        session.execute(
+            text(f"UPDATE renditions SET {older}, width = 59, height = 44, thumbhash = '', dominant_color = ''")
+        )
     farm.loader.before_decode = lambda _number: time.sleep(0.2)
     ids = [farm.submit(recipe(60)) for _ in range(8)]
     with farm.working(4):
@@ -199,6 +206,12 @@ def test_object_that_is_missing_is_made_again_once(farm: Farm) -> None:
     assert farm.loader.decodes == 2
     assert {farm.outputs(job_id)["w60"][0] for job_id in (first, *ids)} == {farm.store.puts[1]}
     assert farm.store.puts[1] != lost
+    data = farm.store.get(farm.store.puts[1])
+    made = (len(data), hashlib.sha256(data).hexdigest(), "png", "image/png", 1, 60, 45)
+    told = text("SELECT bytes, sha256, format, media_type, frames, width, height FROM renditions")
+    with farm.database.session_scope() as session:
+        assert tuple(session.execute(told).one()) == made
+    assert farm.scalar("SELECT thumbhash <> '' AND dominant_color <> '' FROM renditions")
     assert sorted(sorted(cached(farm, job_id)) for job_id in ids) == [[False]] + [[True]] * 7
 
 

@@ -101,6 +101,17 @@ _BATCH_DATA: Final = """jsonb_build_object(
                'metadata', whole.metadata)"""
 
 
+# What is made again in place of an object that is gone need not be the same file: encoders change with their releases.
+_REMADE: Final = ", ".join(
+    f"{column} = CASE WHEN renditions.storage_key IN (SELECT replaces FROM made) THEN excluded.{column} "
+    f"ELSE renditions.{column} END"
+    for column in (
+        *("storage_key", "format", "media_type", "width", "height", "bytes", "sha256"),
+        *("thumbhash", "dominant_color", "frames"),
+    )
+)
+
+
 def made_and_linked(rows: str, *, facts: str, sha256: str, after: str) -> str:
     """Clauses that write the renditions in ``rows`` (jsonb) and link them as outputs of the one ``job``, once the
     clause ``after`` has its locks: ``made``, ``rendition``, ``linked``. All arguments are SQL.
@@ -118,9 +129,7 @@ def made_and_linked(rows: str, *, facts: str, sha256: str, after: str) -> str:
       SELECT DISTINCT ON (key) id, key, storage_key, {sha256}, recipe_hash, engine, format, media_type,
              width, height, bytes, sha256, thumbhash, dominant_color, frames, {facts}
       FROM made WHERE NOT cached ORDER BY key, position
-      ON CONFLICT (key) DO UPDATE SET storage_key =
-        CASE WHEN renditions.storage_key IN (SELECT replaces FROM made) THEN excluded.storage_key
-             ELSE renditions.storage_key END
+      ON CONFLICT (key) DO UPDATE SET {_REMADE}
       RETURNING id, key, storage_key
     ),
     linked AS (
