@@ -37,11 +37,11 @@ def test_output_is_a_redirect_to_a_link_that_needs_no_key(on_bucket: Api) -> Non
     on_bucket.query("UPDATE jobs SET status = 'completed', stage = NULL WHERE id = %s", job["job_id"])
     answer = on_bucket.client.get(f"/api/v1/jobs/{job['job_id']}/outputs/web")
     assert answer.status_code == 302
-    picture = httpx.get(answer.headers["Location"])
+    picture = httpx.get(answer.headers["Location"], timeout=60)
     assert (picture.status_code, picture.content) == (200, PIXELS)
     assert picture.headers["Content-Type"] == "image/webp"
     shown = on_bucket.client.get(f"/api/v1/jobs/{job['job_id']}").json()["outputs"][0]["url"]
-    assert httpx.get(shown).content == PIXELS
+    assert httpx.get(shown, timeout=60).content == PIXELS
 
 
 def test_large_upload_that_is_aborted_leaves_no_unfinished_parts(on_bucket: Api, s3: S3) -> None:
@@ -61,7 +61,7 @@ def test_large_upload_that_is_aborted_leaves_no_unfinished_parts(on_bucket: Api,
 
 
 def test_link_without_a_genuine_signature_opens_nothing_of_a_bucket(on_bucket: Api) -> None:
-    assert_problem(httpx.get(f"{on_bucket.url}/files/uploads/x?expires=1&type=a&name=b&signature=c"), 403)
+    assert_problem(httpx.get(f"{on_bucket.url}/files/uploads/x?expires=1&type=a&name=b&signature=c", timeout=60), 403)
 
 
 def test_storage_is_ready(on_bucket: Api) -> None:

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,10 @@ def presigned(api: Api, **wanted: Any) -> dict[str, Any]:
 def send(upload: dict[str, Any], content: Any, **headers: str) -> httpx.Response:
     given = {**upload["headers"], **headers}
     return httpx.request(upload["method"], upload["url"], content=content, headers=given, trust_env=False, timeout=60)
+
+
+def is_closed(upload: dict[str, Any]) -> bool:
+    return send(upload, PIXELS).status_code == 403
 
 
 def complete(api: Api, upload: dict[str, Any]) -> httpx.Response:
@@ -208,7 +213,7 @@ def test_url_that_has_expired_takes_nothing(
         with running_api(postgres_url, storage, PIXMILL_UPLOAD_SESSION_TTL="1", **variables) as api:
             upload = presigned(api)
             # In its last second the API counts by the database's clock, and its URL by the whole second.
-            wait_until(lambda: send(upload, PIXELS).status_code == 403, "its URL is closed", 60)
+            wait_until(partial(is_closed, upload), "its URL is closed", 60)
             assert_problem(complete(api, upload), 410, "gone")
 
 
@@ -225,12 +230,12 @@ def test_tampered_urls_of_the_api_are_403(on_directory: Api) -> None:
         f"{other}?{query}",
         f"{path.replace(upload['upload_id'], 'x')}?{query}",
     ):
-        assert_problem(httpx.put(forged, content=PIXELS, headers=upload["headers"]), 403, "forbidden")
-    assert_problem(httpx.put(path, content=PIXELS, headers=upload["headers"]), 422, "invalid")
+        assert_problem(httpx.put(forged, content=PIXELS, headers=upload["headers"], timeout=60), 403, "forbidden")
+    assert_problem(httpx.put(path, content=PIXELS, headers=upload["headers"], timeout=60), 422, "invalid")
     assert_problem(complete(on_directory, upload), 409)
     # Nor does it open anything.
-    assert httpx.get(upload["url"]).status_code == 405
-    assert_problem(httpx.get(f"{on_directory.url}/files/incoming/{upload['upload_id']}?{query}"), 403)
+    assert httpx.get(upload["url"], timeout=60).status_code == 405
+    assert_problem(httpx.get(f"{on_directory.url}/files/incoming/{upload['upload_id']}?{query}", timeout=60), 403)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 
 def opened(api: Api, job_id: str, query: str = "") -> ClientConnection:
-    return connect(f"{api.url.replace('http', 'ws', 1)}/api/v1/ws/jobs/{job_id}{query}")
+    return connect(f"{api.url.replace('http', 'ws', 1)}/api/v1/ws/jobs/{job_id}{query}", open_timeout=60)
 
 
 def frames(connection: ClientConnection) -> tuple[list[dict[str, Any]], int]:

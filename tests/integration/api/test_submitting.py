@@ -171,7 +171,7 @@ def test_metrics_count_requests_by_template(api: Api) -> None:
 
 
 def test_documentation_is_served_without_the_internet(api: Api) -> None:
-    page = httpx.get(f"{api.url}/", follow_redirects=True)
+    page = httpx.get(f"{api.url}/", follow_redirects=True, timeout=60)
     assert page.status_code == 200
     assert "http://" not in page.text
     assert "https://" not in page.text

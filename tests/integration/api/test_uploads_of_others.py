@@ -51,7 +51,7 @@ def test_presigned_upload_of_another_project_is_404_and_stays_as_it_is(guarded: 
     with client(guarded, "mine") as mine, client(guarded, "yours") as yours:
         upload = mine.post("/api/v1/uploads/presign", json={"media_type": "image/png"}).json()
         # Whoever has the URL may write: it is the permission.
-        assert httpx.put(upload["url"], content=DATA, headers=upload["headers"]).status_code == 204
+        assert httpx.put(upload["url"], content=DATA, headers=upload["headers"], timeout=60).status_code == 204
         assert_problem(yours.post(upload["urls"]["complete"]), 404, "not_found")
         assert mine.post(upload["urls"]["complete"]).status_code == 200
         assert_problem(yours.post(upload["urls"]["complete"]), 404, "not_found")
