@@ -96,14 +96,14 @@ class Crew:
         found = [{**json.loads(file.read_text()), "file": file} for file in files]
         return [strike for strike in found if strike["key"] == str(job_id)]
 
-    def struck(self, job_id: uuid.UUID, seconds: float = 40) -> dict[str, Any]:
+    def struck(self, job_id: uuid.UUID, seconds: float = 90) -> dict[str, Any]:
         return wait_until(lambda: self.strikes(job_id), seconds, "the strike")[0]
 
     def job(self, job_id: uuid.UUID) -> Job:
         with self.database.session_scope() as session:
             return session.get_one(Job, job_id)
 
-    def ended(self, job_id: uuid.UUID, seconds: float = 40) -> Job:
+    def ended(self, job_id: uuid.UUID, seconds: float = 90) -> Job:
         wait_until(lambda: self.job(job_id).status in TERMINAL, seconds, f"the end of {job_id}")
         return self.job(job_id)
 
