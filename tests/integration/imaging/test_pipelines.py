@@ -14,6 +14,7 @@ from tests.integration.egress.servers import Conversation, Handler, Server, answ
 from tests.integration.imaging.looking import RECIPE, Watch, feed, run_out
 from tests.integration.imaging.test_users_storage import places_of
 
+from pixmill_imaging.domain.feeds import found
 from pixmill_shared.contract.alerts import AlertState
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
@@ -378,6 +379,26 @@ def test_run_stops_at_a_limit_and_goes_on_soon(watch: Watch, serve: Serve, limit
     watch.due(made)
     assert watch.check()["jobs"] == 130
     assert watch.row(made).cursor == {"etag": '"one"'}
+
+
+def test_list_that_is_too_long_says_so_until_it_is_shorter(
+    watch: Watch, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(found, "MOST_FOUND", 3)
+    made = watch.make(rss(serve(answer(200, feed(5), ETag='"one"'))))
+    for jobs_made in (3, 0):
+        watch.due(made)
+        assert watch.check()["jobs"] == jobs_made
+        run = watch.runs(made)[-1]
+        assert (run.status, run.stopped, run.found) == ("completed", "too_long", 3)
+        row = watch.row(made)
+        # The answer that was cut is read again, and that at the next time: sooner it would be cut at the same place.
+        assert row.cursor == {}
+        assert f"{row.run_at.astimezone(datetime.UTC):%H:%M}" == "03:00"
+    monkeypatch.setattr(found, "MOST_FOUND", 5)
+    watch.due(made)
+    assert watch.check()["jobs"] == 2
+    assert (watch.runs(made)[-1].stopped, watch.row(made).cursor) == (None, {"etag": '"one"'})
 
 
 def test_old_runs_are_forgotten(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,9 @@ class RunSummary(BaseModel):
     created: int
     would_create: int | None = Field(description="of a dry run that has ended")
     unchanged: bool = Field(description="the source said that nothing had changed since the last look")
-    stopped: StopReason | None = Field(description="why the next run has to go on")
+    stopped: StopReason | None = Field(
+        description="why it ended before its source did; the next run goes on, but of a list that is `too_long`"
+    )
     error: PipelineError | None
     created_at: datetime.datetime
     started_at: datetime.datetime | None

@@ -18,7 +18,7 @@ from pixmill_imaging.service.looks import Tally, record_end, record_failure
 from pixmill_imaging.service.room import Room
 from pixmill_imaging.service.sources import Reader
 from pixmill_shared.contract.codes import ErrorCode
-from pixmill_shared.domain.pipelines import SourceType
+from pixmill_shared.domain.pipelines import SourceType, StopReason
 from pixmill_shared.egress import InvalidUrl
 from pixmill_shared.egress.urls import parse_url
 from pixmill_shared.errors import ClaimLost, PermanentError, TransientError
@@ -102,6 +102,8 @@ def _work(ingest: Ingest, claimed: ClaimedPipeline, tally: Tally) -> None:
         failpoint("pipeline.committed", claimed.id)
     tally.skipped += look.skipped
     tally.unchanged = look.unchanged
+    if look.cut and tally.stopped is None:
+        tally.stopped = StopReason.TOO_LONG
     with ingest.clients.database.session_scope() as session:
         record_end(session, claimed, tally, look.cursor)
         failpoint("pipeline.ending", claimed.id)

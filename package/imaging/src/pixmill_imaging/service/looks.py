@@ -58,7 +58,7 @@ def record_end(session: Session, claimed: ClaimedPipeline, tally: Tally, cursor:
         row.run_at = next_time(row.cron, row.timezone, now)
         if tally.stopped is None:
             row.cursor = cursor
-        else:
+        elif tally.stopped is not StopReason.TOO_LONG:
             row.run_at = min(row.run_at, now + SOON)
         if row.failures:
             forgive(session, row)

@@ -24,13 +24,14 @@ class Look:
     """What there is at a source. ``items`` may be read once; ``skipped`` grows while they are.
 
     ``cursor``: what the next look may ask with, when all items are done; ``unchanged``: the source says that there is
-    nothing new.
+    nothing new; ``cut``: it says more than is taken.
     """
 
     items: Iterator[Found]
     skipped: int = 0
     cursor: dict[str, Any] = field(default_factory=dict)
     unchanged: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,4 +107,4 @@ def _parsed(kind: SourceType, data: bytes, url: str, source: dict[str, Any]) -> 
 
 
 def _look_at(gathered: Gathered) -> Look:
-    return Look(iter(gathered.items), gathered.skipped)
+    return Look(iter(gathered.items), gathered.skipped, cut=gathered.cut)

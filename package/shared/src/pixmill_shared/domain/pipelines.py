@@ -51,7 +51,9 @@ class RunStatus(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a run ended before its source did. What remains is for the next one."""
+    """Why a run ended before its source did. What remains is for the next one, which begins soon, but of a list that is
+    too long.
+    """
 
     #: PIXMILL_MAX_BACKLOG jobs wait.
     BACKLOG = "backlog"
@@ -59,6 +61,8 @@ class StopReason(StrEnum):
     QUOTA = "quota"
     #: PIXMILL_PIPELINE_MAX_ITEMS were made.
     LIMIT = "limit"
+    #: The list has more entries than are taken of one: the rest is never looked at.
+    TOO_LONG = "too_long"
 
 
 def is_picture_name(name: str) -> bool:
