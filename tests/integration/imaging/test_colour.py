@@ -97,6 +97,30 @@ def test_whole_samples_of_32_bits_count_up_to_16(small, loader, kind):
     assert made(bytes(beyond.tiffsave_buffer()), loader).convert("L").getextrema() == (255, 255)
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 1), ("RGB", 2), ("CMYK", 1), ("CMYK", 2)])
+def test_channel_of_a_tiff_that_no_word_is_said_of_is_no_alpha(small, loader, mode, channels):
+    """A spot colour, or a mask of the program that wrote it."""
+    image = small.convert(mode)
+    name = {"L": "b-w", "RGB": "srgb", "CMYK": "cmyk"}[mode]
+    pixels = pyvips.Image.new_from_memory(image.tobytes(), *image.size, len(mode), "uchar").copy(interpretation=name)
+    ramp = Image.linear_gradient("L").resize(image.size)
+    for _ in range(channels):
+        pixels = pixels.bandjoin(pyvips.Image.new_from_memory(ramp.tobytes(), *ramp.size, 1, "uchar"))
+    check(of_no_meaning(pixels.tiffsave_buffer()), loader, image)
+    assert made(of_no_meaning(pixels.tiffsave_buffer()), loader).mode == ("L" if mode == "L" else "RGB")
+
+
+def of_no_meaning(tiff):
+    """The same with 0 for what its further channels are."""
+    data = bytearray(tiff)
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, directory)
+    places = range(directory + 2, directory + 2 + 12 * count, 12)
+    place = next(place for place in places if struct.unpack_from("<H", data, place) == (338,))
+    struct.pack_into("<HH", data, place + 8, 0, 0)
+    return bytes(data)
+
+
 def test_profile_of_srgb_is_known_by_what_it_does():
     srgb = ImageCms.ImageCmsProfile(SRGB).tobytes()
     assert is_srgb(srgb)

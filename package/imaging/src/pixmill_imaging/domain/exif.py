@@ -15,6 +15,7 @@ _RESOLUTION_UNIT: Final = 0x0128
 _BITS: Final = 0x0102
 _PHOTOMETRIC: Final = 0x0106
 _LAB: Final = 8
+_EXTRA_SAMPLES: Final = 0x0152
 _EXIF: Final = 0x8769
 _INTEROPERABILITY: Final = 0xA005
 _COLOUR_SPACE: Final = 0xA001
@@ -101,6 +102,14 @@ def is_plain_lab(data: bytes) -> bool:
     """Is this TIFF of CIE L*a*b* with 8 bits a channel?"""
     photometric, bits = field(data, _PHOTOMETRIC), field(data, _BITS)
     return set(photometric) == {0, _LAB} and set(bits) == {0, 8}
+
+
+def unnamed_channels(data: bytes) -> int:
+    """How many channels a TIFF has beside its colours, if it says that the first of them is neither alpha nor anything
+    else; 0 if it is alpha, or there is none.
+    """
+    kinds = field(data, _EXTRA_SAMPLES)
+    return len(kinds) // 2 if kinds[:2] == bytes(2) else 0
 
 
 def forgiven(data: bytes) -> bytes:

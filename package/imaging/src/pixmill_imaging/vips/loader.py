@@ -52,6 +52,8 @@ class VipsLoader:
             data = exif.forgiven(data)
         with _decoding():
             image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on=_FAIL_ON)
+            if source_format is SourceFormat.TIFF:
+                image = _without_unnamed(image, exif.unnamed_channels(data))
             orientation = image.get("orientation") if image.get_typeof("orientation") else 1
         stored = Size(image.width, image.height)
         size = Size(stored.height, stored.width) if orientation in _SIDEWAYS else stored
@@ -108,6 +110,11 @@ class VipsSource:
             image = pyvips.Image.jpegload_buffer(self._data, shrink=shrink, access="sequential", fail_on=_FAIL_ON)
         image = image.copy(interpretation="multiband")
         return (image / 257).cast("uchar") if image.format == "ushort" else image
+
+
+def _without_unnamed(image: "pyvips.Image", channels: int) -> "pyvips.Image":
+    """Without the last channels, of which the first would be taken for alpha, or for an ink too many."""
+    return image.extract_band(0, n=image.bands - channels) if 0 < channels < image.bands else image
 
 
 def _without_profile(inks: "pyvips.Image") -> "pyvips.Image":
