@@ -88,6 +88,15 @@ def test_same_idempotency_key_makes_one_endpoint_and_its_record_holds_no_secret(
     assert "Bearer theirs" not in str(api.query("SELECT * FROM endpoints"))
 
 
+def test_answer_that_no_secret_key_opens_any_more_is_409_and_makes_nothing(api: Api) -> None:
+    headers = {"Idempotency-Key": "of a former key"}
+    assert api.client.post(PATH, json={"url": URL}, headers=headers).status_code == 201
+    sealed = Sealer(["a key that was exchanged, and is not there as the previous one"]).seal("{}")
+    api.query("UPDATE idempotency_records SET body = %s", sealed)
+    assert_problem(api.client.post(PATH, json={"url": URL}, headers=headers), 409, "conflict")
+    assert api.query("SELECT count(*) FROM endpoints") == [(1,)]
+
+
 def test_headers_are_shown_by_name_only(api: Api) -> None:
     made = api.client.post(PATH, json={"url": URL, "headers": {"X-Token": "theirs"}}).json()
     assert made["header_names"] == ["x-token"]

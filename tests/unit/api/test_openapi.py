@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pixmill_api.app import create_app
 from pixmill_shared.domain.recipe import parse_recipe
 from pixmill_shared.runtime import Runtime
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -63,6 +66,21 @@ def test_calls_that_make_something_take_a_key(document: dict[str, Any]) -> None:
             if "Idempotency-Key" in names:
                 assert method == "post", path
                 assert {"400", "409", "422"} <= operation["responses"].keys(), path
+
+
+def test_calls_that_take_a_key_are_listed_in_the_docs(document: dict[str, Any]) -> None:
+    """Below ``## Send it again`` of docs/api-conventions.md; mend the list there."""
+    section = (
+        (ROOT / "docs" / "api-conventions.md").read_text().partition("\n## Send it again")[2].partition("\n## ")[0]
+    )
+    listed = re.findall(r"`(/[^`]*)`", section.partition("These take it:")[2])
+    taking = [
+        path.removeprefix("/api/v1")
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        if "Idempotency-Key" in {parameter["name"] for parameter in operation.get("parameters", ())}
+    ]
+    assert sorted(listed) == sorted(taking)
 
 
 #: What follows from what an operation takes.

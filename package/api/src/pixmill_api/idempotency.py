@@ -19,13 +19,20 @@ from starlette.responses import JSONResponse, Response
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.media_types import JSON
-from pixmill_api.errors import KeyInFlight, KeyMalformed, KeyReused
+from pixmill_api.errors import Conflict, KeyInFlight, KeyMalformed, KeyReused
 from pixmill_api.openapi import KEY_HEADER, REPLAYED_HEADER
 from pixmill_shared.database.engine import Database
+from pixmill_shared.errors import ConfigurationError
 from pixmill_shared.failpoints import failpoint
+from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import idempotency
 from pixmill_shared.service.sealing import Sealer
 
+log = get_logger(__name__)
+
+_SHUT: Final = (
+    "The first answer tells a secret and cannot be opened any more. What it tells of was made; nothing is now."
+)
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _KEPT_HEADERS: Final = ("Location", "Retry-After")
 
@@ -67,14 +74,23 @@ class Once:
         if known is not None and known.request_sha256 != request:
             raise KeyReused
         if known is not None:
-            body = self.sealer.unseal(known.body).encode() if self.sealer else known.body
-            return Response(body, known.status, {**known.headers, REPLAYED_HEADER: "true"}, JSON)
+            return Response(self._opened(known.body), known.status, {**known.headers, REPLAYED_HEADER: "true"}, JSON)
         response = make(session)
         body = bytes(response.body)
         kept = self.sealer.seal(body.decode()) if self.sealer else body
         if not idempotency.record(session, self.project, key, _recorded(request, response, kept), self.keep):
             raise KeyInFlight
         return response
+
+    def _opened(self, body: bytes) -> bytes:
+        """Raises Conflict for one that was sealed with a secret key which is not there any more."""
+        if self.sealer is None:
+            return body
+        try:
+            return self.sealer.unseal(body).encode()
+        except ConfigurationError as error:
+            log.error("answer cannot be repeated", error=str(error))
+            raise Conflict(_SHUT) from None
 
 
 def once_per_key(request: Request, context: Context, caller: Caller, *, secret: bool = False) -> Once:

@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -15,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from pixmill_api import errors
 from pixmill_api.methods import allowed_methods
 from pixmill_shared.contract.codes import ErrorCode
+from pixmill_shared.database.engine import DatabaseUnavailable
 from pixmill_shared.domain.json_reader import JsonError, join_pointer
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.storage import StorageUnavailable
@@ -164,7 +164,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(StorageUnavailable, _storage_down)
-    for lost in (OperationalError, InterfaceError, TimeoutError):
+    for lost in DatabaseUnavailable:
         app.add_exception_handler(lost, _database_down)
     app.add_exception_handler(ClientDisconnect, _gone)
 

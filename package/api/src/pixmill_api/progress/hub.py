@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
 from pixmill_api import metrics
 from pixmill_api.errors import StreamsUnavailable
 from pixmill_api.progress.event import Event
@@ -22,6 +19,7 @@ from pixmill_api.progress.passes import Passes
 from pixmill_api.progress.percentages import hear_percentages
 from pixmill_api.progress.reading import Reader
 from pixmill_api.progress.topics import Viewer
+from pixmill_shared.database.engine import DatabaseUnavailable
 from pixmill_shared.observability.logs import get_logger
 
 log = get_logger(__name__)
@@ -37,8 +35,6 @@ _REST: Final = 0.02
 
 _PARTING: Final = 2.0
 """Seconds that viewers have to take their leave; whoever does not read has not got it."""
-
-_UNAVAILABLE: Final = (OperationalError, InterfaceError, PoolTimeout)
 
 
 class Hub:
@@ -131,7 +127,7 @@ class Hub:
             try:
                 if await self._passes.run(look=look):
                     await asyncio.sleep(_REST)
-            except _UNAVAILABLE as error:
+            except DatabaseUnavailable as error:
                 log.warning("cannot read what is watched, trying again", error=type(error).__name__)
                 await asyncio.sleep(POLL)
             except Exception:

@@ -40,17 +40,18 @@ async def hear_percentages(url: str, hear: Callable[[str, str, int], None]) -> N
                     message = await subscription.get_message(timeout=_QUIET)
                     if message is not None:
                         pause = _FIRST_PAUSE
-                        _pass_on(message["data"], hear)
+                        pass_on(message["data"], hear)
         except (RedisError, OSError, ValueError) as error:
             log.info("no percentages, trying again", error=type(error).__name__, pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _pass_on(data: bytes, hear: Callable[[str, str, int], None]) -> None:
+def pass_on(data: bytes, hear: Callable[[str, str, int], None]) -> None:
+    """One message; what is no percentage is none."""
     try:
         said: dict[str, Any] = json.loads(data)
         job, stage, percent = str(said["job"]), str(said["stage"]), int(said["progress"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return  # anybody may publish on a channel
     hear(job, stage, min(max(percent, 0), 99))

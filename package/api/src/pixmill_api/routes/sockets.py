@@ -5,7 +5,6 @@ from contextlib import closing
 from typing import Final
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pixmill_api import errors
 from pixmill_api.progress.event import Event
@@ -13,6 +12,7 @@ from pixmill_api.progress.opening import Opened, hub_of, last_event_id_of, open_
 from pixmill_api.progress.serving import serve
 from pixmill_api.progress.sse import departure
 from pixmill_api.routes import BASE
+from pixmill_shared.database.engine import DatabaseUnavailable
 
 router = APIRouter()
 
@@ -39,7 +39,7 @@ async def watch_job(socket: WebSocket, job_id: str) -> None:
     except errors.RequestError as error:
         await _close(socket, _CODES.get(type(error), TRY_LATER), error.detail)
         return
-    except (OperationalError, InterfaceError):
+    except DatabaseUnavailable:
         await _close(socket, TRY_LATER, "The database does not answer.")
         return
     with closing(opened.held):

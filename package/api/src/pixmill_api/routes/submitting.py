@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
@@ -20,6 +19,7 @@ from pixmill_api.progress.opening import hub_of
 from pixmill_api.progress.waiting import until_ended
 from pixmill_api.schemas import JobDocument
 from pixmill_api.service.job_documents import find_job
+from pixmill_shared.database.engine import DatabaseUnavailable
 from pixmill_shared.domain.jobs import TERMINAL
 
 RETRY_AFTER: Final = "1"
@@ -58,7 +58,7 @@ async def held(request: Request, context: Context, caller: Caller, answer: Respo
     try:
         await until_ended(hub_of(request), str(job_id), seconds, request.receive)
         document = await run_in_threadpool(find_job, context, caller, job_id)
-    except (StreamsUnavailable, NotFound, OperationalError, InterfaceError):
+    except (StreamsUnavailable, NotFound, *DatabaseUnavailable):
         return answer  # the job was made, which is what was asked for
     headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
     if document["status"] not in TERMINAL:

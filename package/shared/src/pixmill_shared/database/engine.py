@@ -9,12 +9,19 @@ from typing import Any, Final
 import psycopg2
 from sqlalchemy import Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError, StatementError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
-#: What a lost, full or read-only database raises: the work may be tried again.
-DatabaseUnavailable: Final = (OperationalError, InterfaceError)
+#: What a lost, full or read-only database raises, and a pool without a free connection: the work may be tried again.
+DatabaseUnavailable: Final = (OperationalError, InterfaceError, PoolTimeout)
 
 #: A server that takes no writes: a standby, a full disk that somebody protected.
 _READ_ONLY: Final = "25006"
