@@ -9,13 +9,7 @@ from typing import Any, Final
 import psycopg2
 from sqlalchemy import Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import (
-    DBAPIError,
-    InterfaceError,
-    InvalidatePoolError,
-    OperationalError,
-    StatementError,
-)
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
