@@ -131,12 +131,14 @@ def test_failure_is_tried_as_often_as_it_may_help(
 ) -> None:
     body = Failing(*[error] * 9)
     with pytest.raises(type(error)):
-        outcome_of(run_recorded(clients, some_run(), None, body))
+        run_ticked(clients, some_run("heartbeat"), "heartbeat", AT, body)
     (record,), (letter,) = records(database), letters(database)
     assert (body.calls, record.attempts, record.state) == (calls, calls, "failed")
     assert record.error is not None
     assert record.error["code"] == letter.error["code"] == code
-    assert "secret" not in json.dumps(record.error)
+    (tick,) = ticks(database)
+    assert (tick.error or "").startswith(type(error).__name__)
+    assert "secret" not in json.dumps([record.error, tick.error])
 
 
 def test_what_cannot_run_now_leaves_a_tick_undone_and_no_record(clients: Runtime, database: Database) -> None:

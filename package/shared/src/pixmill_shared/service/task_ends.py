@@ -69,10 +69,14 @@ def record_loss(session: Session, loss: TaskLoss) -> None:
 
 
 def _document(failure: WorkError, raised: Exception | None) -> dict[str, Any]:
-    """Of a defect, and of a database that is away, only the name: messages of libraries may tell addresses."""
-    own = raised is None or isinstance(raised, WorkError)
-    return error_document(failure.code, failure.detail if own else f"It raised {type(raised).__name__}.")
+    return error_document(failure.code, failure.detail if _is_own(raised) else f"It raised {type(raised).__name__}.")
 
 
 def _told(error: Exception) -> str:
-    return storable(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]
+    name = type(error).__name__
+    return storable(f"{name}: {error}")[:LONGEST_ERROR] if _is_own(error) else name
+
+
+def _is_own(error: Exception | None) -> bool:
+    """Of a defect, and of a database that is away, only the name is told: messages of libraries may hold addresses."""
+    return error is None or isinstance(error, WorkError)
