@@ -275,6 +275,16 @@ def hang(seconds: float = 60.0) -> Behaviour:
     return lambda exchange: exchange.wait(seconds)
 
 
+def held(released: threading.Event) -> Behaviour:
+    """Nothing until then, whether the client is still there or not, and the end of the connection."""
+
+    def behave(exchange: Exchange) -> None:
+        while not (released.wait(0.05) or exchange.stopping.is_set()):
+            continue
+
+    return behave
+
+
 def drip(seconds: float = 60.0) -> Behaviour:
     """A byte every 50 ms, which no time-out per read would ever end."""
 

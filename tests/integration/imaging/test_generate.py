@@ -452,12 +452,23 @@ def test_a_long_list_has_as_much_time_for_each_hundred_of_its_pictures(easel: Ea
 def test_calls_keep_the_pace_that_is_allowed(easel: Easel) -> None:
     easel.settings = GenerationSettings(rpm=60)
     slept: list[float] = []
+    times = "SELECT ARRAY[extract(epoch FROM clock_timestamp()), extract(epoch FROM next_at)]::float8[]"
+    begun: list[list[float]] = []
+
+    def noted(_number: int, _subject: Subject) -> Picture | None:
+        begun.append([moment + sum(slept) for moment in easel.scalar(f"{times} FROM provider_meters")])
+        return None
+
+    painter(easel).does = noted
     job_id = easel.submit("Tea", "Soup")
     studio = easel.studio
     easel.studio = lambda: _patient(studio(), slept, easel)  # type: ignore[method-assign]
     easel.work_off()
     assert easel.job(job_id).status == "completed"
-    assert 0.7 < sum(slept) <= 1.2, "the second call a second after the first"
+    (_, next_at), (second, after) = begun
+    assert next_at <= second, "the meter says when the second may begin"
+    assert after - next_at >= 1 - 1e-3, "which is a second after the first"
+    assert sum(slept) < 1 + 1e-3
 
 
 def _patient(studio: object, slept: list[float], easel: Easel) -> object:

@@ -1,5 +1,6 @@
 """Jobs that generate, where workers overtake each other and the storage fails: nothing is lost, mixed or paid twice."""
 
+import random
 import threading
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.dispatcher.dispatch import Dispatcher
 from pixmill_shared.dispatcher.kinds import KINDS
 from pixmill_shared.dispatcher.outlets import BrokerOutlet
+from pixmill_shared.domain.backoff import exponential
 from pixmill_shared.errors import TransientError
 from pixmill_shared.repositories import chunks
 from pixmill_shared.repositories.chunks import Result
@@ -121,9 +123,15 @@ def test_no_item_is_tried_again_before_its_time_because_another_one_may_be(easel
 
     painter(easel).does = shaky
     easel.submit("Tea", "Soup")
+    clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
+    before = easel.scalar(clock)
     easel.run(easel.due()[0])
+    again, after = easel.scalar("SELECT extract(epoch FROM run_at)::float8 FROM generation_chunks"), easel.scalar(clock)
     # By the random numbers of the studio, the first may be tried again after 0.27 s, and the second after 1.7 s.
-    assert 1 < easel.scalar("SELECT extract(epoch FROM run_at - now()) FROM generation_chunks") < 2
+    dice = random.Random(1)
+    delays = [exponential(1, None, dice) for _ in range(2)]
+    assert delays[0] + 1 < delays[1]
+    assert before + delays[1] - 1e-3 <= again <= after + delays[1] + 1e-3
     assert easel.scalar("SELECT error->>'detail' FROM generation_chunks") == "HTTP 500."
 
 
