@@ -20,6 +20,26 @@ def test_who_asks_for_real_pictures_gets_the_settings_that_are_there() -> None:
     assert stack_environment(given, real=True) == {**given, "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
 
 
+@pytest.mark.parametrize("real", [False, True], ids=["placeholders", "real"])
+def test_settings_of_a_pixmill_of_ones_own_are_not_those_of_the_demonstration(real: bool) -> None:
+    own = {
+        "PIXMILL_AUTH": "on",
+        "PIXMILL_ENV": "production",
+        "PIXMILL_EGRESS_PROXY": "http://proxy.example:3128",
+        "PIXMILL_EGRESS_ALLOW": "10.0.0.0/8",
+        "PIXMILL_STORAGE_URL": "s3://precious",
+        "PIXMILL_BIND": "0.0.0.0",
+        "ASYNC_IMAGE_ENABLED": "false",
+        "IMAGE_GENERATION_ENABLED": "false",
+        "CELERY_TIMEZONE": "Asia/Tokyo",
+        "FLOWER_URL_PREFIX": "flower",
+    }
+    about_money = {"PIXMILL_GENERATION_BUDGET": "0.5", "GEMINI_API_KEY": "k"}
+    environ = stack_environment({**own, **about_money, "HOME": "/home/zoe"}, real)
+    assert environ.pop("USE_REAL_IMAGE_GENERATION", "true") == ("true" if real else "false")
+    assert environ == {**about_money, "HOME": "/home/zoe", "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
+
+
 @pytest.mark.parametrize(
     ("dishes", "said"),
     [

@@ -28,6 +28,8 @@ _PATIENCE_WITH_MODELS: Final = 600.0
 _HINT: Final = (
     "With a key in GEMINI_API_KEY, [bold]make demo ARGS=--real-pictures[/] has the menu drawn by Gemini, for money."
 )
+_SETTINGS: Final = ("PIXMILL_", "CELERY_", "FLOWER_", "IMAGE_", "ASYNC_IMAGE_")
+_OF_REAL_PICTURES: Final = ("PIXMILL_GENERATION_",)
 _WIDEST: Final = 400
 """Columns of a terminal: a bound for the table, whose file names may be long."""
 
@@ -44,11 +46,20 @@ def run_demo(console: Console, images: list[Path], out: Path, *, real: bool = Fa
 
 
 def stack_environment(given: Mapping[str, str], real: bool) -> dict[str, str]:
-    """The person's variables, and what the demonstration needs besides."""
+    """The person's variables but for settings of another pixmill, and what the demonstration needs besides.
+
+    With keys asked for or through a proxy it would not work, and with a bucket it would write into that; what
+    ``real`` pictures are drawn by and may cost stays.
+    """
+    kept = {name: value for name, value in given.items() if _is_kept(name)}
     # The sources and the receiver are on this machine, which the guard would refuse.
-    environ = {**given, "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
+    environ = {**kept, "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
     # A demonstration that spends money because a key happens to be there would be a bad surprise.
     return environ if real else {**environ, "USE_REAL_IMAGE_GENERATION": "false"}
+
+
+def _is_kept(name: str) -> bool:
+    return name.startswith(_OF_REAL_PICTURES) or not name.startswith(_SETTINGS)
 
 
 def _run(console: Console, scratch: Path, pictures: list[Path], out: Path, real: bool) -> None:
