@@ -52,6 +52,11 @@ class Crew(threading.Thread):
                 if not self._away:
                     log.warning("worker cannot tell of itself", error=type(error).__name__)
                 self._away = True
+            except Exception:
+                # The thread's boundary: without it the worker would seem gone, and its pool keep its size, for good.
+                if not self._away:
+                    log.exception("unexpected error while the worker told of itself")
+                self._away = True
             self._ended.wait(MEASURE_EVERY if self._scaler() else TELL_EVERY)
 
     def end(self) -> None:
