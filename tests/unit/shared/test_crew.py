@@ -30,7 +30,7 @@ class Worker:
 def test_worker_goes_on_telling_of_itself_after_an_error_of_any_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "TELL_EVERY", 0.01)
     worker = Worker()
-    telling = Crew(worker, Database("postgresql://nobody@127.0.0.1:1/nothing"))
+    telling = Crew(worker, Database("postgresql+psycopg2://nobody@127.0.0.1:1/nothing"))
     telling.start()
     assert worker.looked_again.wait(60)
     assert telling.is_alive()
