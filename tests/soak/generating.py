@@ -38,9 +38,10 @@ PAUSE = 0.05
 
 @dataclass(frozen=True)
 class Load:
-    """``seconds`` that jobs are submitted for, ``jobs`` of which are unfinished at once, and ``settle`` at most that
-    they take to end afterwards; ``lease`` in seconds; ``silent``: the part of the claims whose worker goes silent;
-    ``threads`` of each of the ``processes``.
+    """``seconds`` that jobs are submitted for, and longer, up to ``patience`` seconds, until there are ``least`` each of
+    jobs that were completed, canceled and deleted, and of leases that ran out; ``jobs`` of which are unfinished at
+    once, and ``settle`` at most that they take to end afterwards; ``lease`` in seconds; ``silent``: the part of the
+    claims whose worker goes silent; ``threads`` of each of the ``processes``.
     """
 
     seconds: float
@@ -52,6 +53,8 @@ class Load:
     processes: int = 2
     threads: int = 4
     settle: float = 120.0
+    least: int = 0
+    patience: float = 0.0
 
     @property
     def settings(self) -> WorkSettings:
@@ -71,19 +74,20 @@ class Stress:
         self._messages: Messages = queue.Queue()
         self._ids: list[uuid.UUID] = []
         self._over = threading.Event()
+        self._before = 0
         self.easel = self._easel()
         self.seen = Seen()
 
     def run(self) -> None:
         """Until all jobs have ended, or had the time for it. What is wrong then is in the rows, and in ``seen``."""
-        before = _expired()
+        self._before = _expired()
         failpoints.arm(str(self._failing))
         with ExitStack() as stack:
             stack.callback(failpoints.arm, "")
             self._start_all(stack)
-            self._submit(time.monotonic() + self._load.seconds)
+            self._submit(time.monotonic())
             self._settle(time.monotonic() + self._load.settle)
-        self.seen.drawn, self.seen.expired = len(self._painter.drawn), _expired() - before
+        self.seen.drawn, self.seen.expired = len(self._painter.drawn), _expired() - self._before
 
     def close(self) -> None:
         """Its connections."""
@@ -118,10 +122,10 @@ class Stress:
                 self.seen.tell(error)
                 self._over.wait(PAUSE)
 
-    def _submit(self, until: float) -> None:
+    def _submit(self, begun: float) -> None:
         """Keep so many jobs unfinished, and delete some that have ended."""
         dice = self._dice("client")
-        while time.monotonic() < until:
+        while not self._is_enough(time.monotonic() - begun):
             if self.easel.scalar("SELECT count(*) FROM jobs WHERE finished_at IS NULL") < self._load.jobs:
                 prompts = _prompts(dice, self.seen.submitted // 2)
                 self._ids.append(self.easel.submit(*prompts, **_of_any_kind(dice)))
@@ -129,6 +133,13 @@ class Stress:
             if dice.random() < 0.3:
                 self._delete(dice.choice(self._ids))
             time.sleep(PAUSE)
+
+    def _is_enough(self, seconds: float) -> bool:
+        if seconds < self._load.seconds or seconds >= self._load.patience:
+            return seconds >= self._load.seconds
+        completed = self.easel.scalar("SELECT count(*) FROM jobs WHERE status = 'completed'")
+        seen = (completed, self.seen.canceled, self.seen.deleted, _expired() - self._before)
+        return min(seen) >= self._load.least
 
     def _settle(self, until: float) -> None:
         left = """SELECT (SELECT count(*) FROM jobs WHERE finished_at IS NULL)

@@ -9,10 +9,9 @@ from tests.soak.generation import generate_under_stress, table
 def test_silent_workers_doubled_messages_cancel_and_delete_lose_mix_and_miscount_nothing(
     postgres_url: str, tmp_path: Path
 ) -> None:
-    made = generate_under_stress(postgres_url, tmp_path, Load(seconds=6, lease=0.4, silent=0.2, jobs=10, settle=60))
+    load = Load(seconds=6, lease=0.4, silent=0.2, jobs=10, settle=120, least=4, patience=120)
+    made = generate_under_stress(postgres_url, tmp_path, load)
     assert made.wrong == [], table(made)
     # Without these it would show nothing.
-    assert made.jobs["completed"] > 3, table(made)
-    assert made.seen.expired > 3, table(made)
-    assert made.seen.canceled > 1, table(made)
-    assert made.seen.deleted > 1, table(made)
+    assert made.seen.expired >= load.least, table(made)
+    assert min(made.jobs["completed"], made.seen.canceled, made.seen.deleted) > 1, table(made)
