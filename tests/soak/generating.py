@@ -38,8 +38,8 @@ PAUSE = 0.05
 
 @dataclass(frozen=True)
 class Load:
-    """``seconds`` that jobs are submitted for, and longer, up to ``patience`` seconds, until there are ``least`` each of
-    jobs that were completed, canceled and deleted, and of leases that ran out; ``jobs`` of which are unfinished at
+    """``seconds`` that jobs are submitted for, and longer, up to ``patience`` seconds, until there are ``least`` of
+    completed, canceled and deleted jobs each, and of expired leases; ``jobs`` of which are unfinished at
     once, and ``settle`` at most that they take to end afterwards; ``lease`` in seconds; ``silent``: the part of the
     claims whose worker goes silent; ``threads`` of each of the ``processes``.
     """
