@@ -22,7 +22,7 @@ from pixmill_shared.domain.jobs import (
     after,
     sources_of,
 )
-from pixmill_shared.repositories import chunks, deliveries, endings, jobs, leases
+from pixmill_shared.repositories import chunks, deliveries, endings, held_deliveries, jobs, leases
 
 LIVING = [status for status in JobStatus if status not in TERMINAL]
 
@@ -138,7 +138,7 @@ def test_every_statement_that_sets_a_status_is_checked_here() -> None:
     assert "status = 'processing'" in update_of(deliveries._END)[1]
     assert "fence = $2" in update_of(deliveries._END)[1]
     # A delivery may end before its first claim: its receiver is out of the question.
-    for statement in (deliveries._EXPIRE, deliveries._SKIP):
+    for statement in (held_deliveries._EXPIRE, held_deliveries._SKIP):
         checked.add(id(statement))
         assert "d.status = 'queued' AND d.run_at IS NULL" in spaced(statement)
     setting = [statement for statement in statements() if SETS_STATUS.search(spaced(statement))]

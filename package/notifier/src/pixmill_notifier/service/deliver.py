@@ -20,7 +20,7 @@ from pixmill_shared.egress import EgressClient
 from pixmill_shared.errors import PermanentError, WorkError
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories import deliveries
+from pixmill_shared.repositories import deliveries, held_deliveries
 from pixmill_shared.repositories.deliveries import ClaimedDelivery, Try
 from pixmill_shared.repositories.results import EndedJob, ended_job
 from pixmill_shared.service.sealing import Sealer
@@ -93,10 +93,10 @@ def _claim(delivery_id: uuid.UUID, courier: Courier) -> tuple[ClaimedDelivery, E
 def _set_aside(session: Session, delivery_id: uuid.UUID, busy: list[str], gate: Gate) -> None:
     """Not sent now, and perhaps never: if that is why it could not be claimed."""
     give_up_old(session, delivery_id)
-    if aside := deliveries.put_aside(session, delivery_id):
+    if aside := held_deliveries.put_aside(session, delivery_id):
         log.info("webhooks not sent now", rows=aside)
-    elif busy and (host := deliveries.host_of_ready(session, delivery_id)) in busy:
-        deliveries.put_off(session, delivery_id, gate.delay(host))
+    elif busy and (host := held_deliveries.host_of_ready(session, delivery_id)) in busy:
+        held_deliveries.put_off(session, delivery_id, gate.delay(host))
 
 
 def _post(delivery: ClaimedDelivery, job: EndedJob | None, courier: Courier) -> tuple[Answer, Try]:

@@ -13,8 +13,9 @@ from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.events import DisabledReason
 from pixmill_shared.contract.payloads import DeliveryPayload
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.repositories import alerts, dead_letters, deliveries, endpoints
-from pixmill_shared.repositories.deliveries import ClaimedDelivery, Expired, Try
+from pixmill_shared.repositories import alerts, dead_letters, deliveries, endpoints, held_deliveries
+from pixmill_shared.repositories.deliveries import ClaimedDelivery, Try
+from pixmill_shared.repositories.held_deliveries import Expired
 from pixmill_shared.service.exhaustion import delivery_subject
 
 LONGEST_WAIT: Final = 3 * 86_400.0
@@ -38,6 +39,9 @@ def record(
     the delivery now: then nothing is recorded.
     """
     verdict = judge(answer, delivery.attempts, rng)
+    through = isinstance(verdict, Delivered)
+    if delivery.endpoint_id is not None and (delivery.endpoint_failing or not through):
+        endpoints.lock(session, delivery.endpoint_id)
     match verdict:
         case Delivered():
             recorded = deliveries.delivered(session, delivery, attempt)
@@ -50,7 +54,9 @@ def record(
     if isinstance(verdict, GiveUp) and verdict.exhausted:
         _bury(session, delivery, verdict.reason)
     if delivery.endpoint_id is not None:
-        _endpoint(session, delivery, delivery.endpoint_id, answer, isinstance(verdict, Delivered), patience.endpoint)
+        _endpoint(session, delivery, delivery.endpoint_id, answer, through, patience.endpoint)
+    if through and delivery.alarmed:
+        alerts.clear_alert(session, AlertRule.DELIVERIES_EXHAUSTED, _subject(delivery))
     _receiver(session, delivery, answer, patience.silences)
     return type(verdict).__name__
 
@@ -58,7 +64,7 @@ def record(
 def give_up_old(session: Session, delivery_id: uuid.UUID) -> None:
     """What has waited for too long for the receiver of this delivery, which is left alone."""
     reason = "Its receiver gave no answer to anything for days."
-    for expired in deliveries.expire(session, delivery_id, LONGEST_WAIT, reason):
+    for expired in held_deliveries.expire(session, delivery_id, LONGEST_WAIT, reason):
         _bury(session, expired, reason)
 
 
@@ -86,7 +92,6 @@ def _endpoint(
     if through:
         if delivery.endpoint_failing:
             endpoints.note_success(session, endpoint_id)
-            alerts.clear_alert(session, AlertRule.DELIVERIES_EXHAUSTED, _subject(delivery))
         return
     if answer.gone:
         disabled, why = endpoints.disable(session, endpoint_id, DisabledReason.GONE), "It answered 410 (Gone)."

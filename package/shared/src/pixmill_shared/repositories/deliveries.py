@@ -8,14 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from pixmill_shared.contract.alerts import AlertRule, AlertState
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.repositories.work import WorkTable
 
 WORK: Final = WorkTable("deliveries", owner="w.project")
-
-_HELD_AT_ONCE: Final = 500
-_EXPIRED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class ClaimedDelivery:
     #: There is a row of ``receivers`` for its host, and this is the one try that finds out whether it is back.
     receiver_known: bool
     probe: bool
+    #: An alert tells of what was given up for its receiver.
+    alarmed: bool
     #: Of the request that made the job or the batch.
     request_id: str | None
 
@@ -60,14 +60,19 @@ class Try:
     response_excerpt: str | None
 
 
-# To a receiver that was left alone for a while one try goes at a time: whoever moves its time on may make it.
+# To a receiver that was left alone for a while one try goes at a time: whoever moves its time on may make it. The
+# subject of an alert is that of ``service/exhaustion.py``.
 _CLAIM = Prepared(
-    """
-    WITH probe AS (
-      UPDATE receivers r SET retry_at = clock_timestamp() + make_interval(secs => $3)
-      FROM deliveries d
+    f"""
+    WITH wanted AS (
+      SELECT d.host FROM deliveries d
       WHERE d.id = $1 AND d.status = 'queued' AND d.run_at IS NULL
-        AND r.host = d.host AND r.retry_at <= clock_timestamp()
+        AND NOT EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.disabled_at IS NOT NULL)
+        AND (d.host = ANY($4)) IS NOT TRUE
+    ),
+    probe AS (
+      UPDATE receivers r SET retry_at = clock_timestamp() + make_interval(secs => $3)
+      FROM wanted WHERE r.host = wanted.host AND r.retry_at <= clock_timestamp()
       RETURNING r.host
     ),
     claimed AS (
@@ -75,11 +80,9 @@ _CLAIM = Prepared(
       SET status = 'processing', fence = fence + 1, attempts = attempts + 1, claimed_by = $2,
           lease_until = clock_timestamp() + make_interval(secs => $3),
           started_at = coalesce(started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
-      WHERE id = $1 AND status = 'queued' AND run_at IS NULL
+      WHERE id = $1 AND status = 'queued' AND run_at IS NULL AND EXISTS (SELECT FROM wanted)
         AND (EXISTS (SELECT FROM probe)
              OR NOT EXISTS (SELECT FROM receivers r WHERE r.host = d.host AND r.retry_at IS NOT NULL))
-        AND NOT EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.disabled_at IS NOT NULL)
-        AND (d.host = ANY($4)) IS NOT TRUE
       RETURNING id, project, fence, attempts, url, host, job_id, event_id, event_type, sequence, happened_at, data,
                 endpoint_id, api_key_id
     )
@@ -92,6 +95,10 @@ _CLAIM = Prepared(
            ) AS endpoint_secrets,
            EXISTS (SELECT FROM receivers r WHERE r.host = c.host) AS receiver_known,
            EXISTS (SELECT FROM probe) AS probe,
+           EXISTS (SELECT FROM alerts a
+                   WHERE a.rule = '{AlertRule.DELIVERIES_EXHAUSTED}' AND a.state = '{AlertState.FIRING}'
+                     AND a.subject = coalesce('endpoint ' || c.endpoint_id, 'receiver ' || c.host, 'receiver unknown')
+                     AND a.clear_since IS NULL) AS alarmed,
            coalesce((SELECT request_id FROM jobs WHERE id = c.job_id),
                     (SELECT request_id FROM batches WHERE id = (c.data ->> 'batch_id')::uuid)) AS request_id
     FROM claimed c LEFT JOIN api_keys k ON k.id = c.api_key_id LEFT JOIN endpoints e ON e.id = c.endpoint_id
@@ -99,74 +106,16 @@ _CLAIM = Prepared(
     *("uuid", "text", "double precision", "text[]"),
 )
 
-# Of a receiver that is left alone, all that waits for it is put off together: many rows, one message.
-_HOLD = Prepared(
-    f"""
-    WITH waiting AS MATERIALIZED (
-      SELECT d.id, r.retry_at FROM receivers r JOIN deliveries d ON d.host = r.host
-      WHERE r.host = (SELECT host FROM deliveries WHERE id = $1) AND r.retry_at > clock_timestamp()
-        AND d.status = 'queued' AND d.run_at IS NULL
-      LIMIT {_HELD_AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED
-    )
-    UPDATE deliveries d
-    SET run_at = waiting.retry_at, dispatched_at = NULL, dispatches = 0, queue = '{QueueName.NOTIFIER_RETRY}'
-    FROM waiting WHERE d.id = waiting.id AND d.id = ANY(ARRAY(SELECT id FROM waiting))
-    RETURNING d.id
-    """,
-    "uuid",
-)
-
-_EXPIRE = Prepared(
-    f"""
-    WITH old AS MATERIALIZED (
-      SELECT d.id FROM receivers r JOIN deliveries d ON d.host = r.host
-      WHERE r.host = (SELECT host FROM deliveries WHERE id = $1) AND r.retry_at > clock_timestamp()
-        AND d.status = 'queued' AND d.run_at IS NULL
-        AND d.created_at < clock_timestamp() - make_interval(secs => $2)
-      LIMIT {_EXPIRED_AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED
-    )
-    UPDATE deliveries d
-    SET status = 'failed', error = jsonb_build_object('detail', $3::text), finished_at = clock_timestamp(),
-        dispatched_at = NULL
-    FROM old WHERE d.id = old.id AND d.id = ANY(ARRAY(SELECT id FROM old))
-    RETURNING d.id, d.project, d.attempts, d.endpoint_id, d.host
-    """,
-    *("uuid", "double precision", "text"),
-)
-
-_SKIP = Prepared(
-    """
-    UPDATE deliveries d
-    SET status = 'canceled', error = jsonb_build_object('detail', $2::text), finished_at = clock_timestamp(),
-        dispatched_at = NULL
-    FROM endpoints e
-    WHERE d.id = $1 AND d.status = 'queued' AND d.run_at IS NULL
-      AND e.id = d.endpoint_id AND e.disabled_at IS NOT NULL
-    RETURNING d.id
-    """,
-    *("uuid", "text"),
-)
-
-_HOST_OF_READY = Prepared(
-    "SELECT host FROM deliveries WHERE id = $1 AND status = 'queued' AND run_at IS NULL FOR NO KEY UPDATE SKIP LOCKED",
-    "uuid",
-)
-
-_PUT_OFF = Prepared(
-    f"""
-    UPDATE deliveries
-    SET run_at = clock_timestamp() + make_interval(secs => $2), dispatched_at = NULL, dispatches = 0,
-        queue = '{QueueName.NOTIFIER_RETRY}'
-    WHERE id = $1 AND status = 'queued' AND run_at IS NULL
-    """,
-    *("uuid", "double precision"),
-)
+# An endpoint that moved during the try is asked at its new place next.
+_PLACE: Final = "SELECT e.url FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id WHERE d.id = $1"
 
 _LATER = Prepared(
     f"""
+    WITH place AS ({_PLACE})
     UPDATE deliveries
-    SET status = 'queued', attempts = greatest(attempts - 1, 0), lease_until = NULL, claimed_by = NULL,
-        run_at = clock_timestamp() + make_interval(secs => $3), queue = '{QueueName.NOTIFIER_RETRY}'
+    SET status = 'queued', url = coalesce((SELECT url FROM place), url), attempts = greatest(attempts - 1, 0),
+        lease_until = NULL, claimed_by = NULL, run_at = clock_timestamp() + make_interval(secs => $3),
+        queue = '{QueueName.NOTIFIER_RETRY}'
     WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
     """,
     *("uuid", "bigint", "double precision"),
@@ -174,10 +123,12 @@ _LATER = Prepared(
 
 # The attempt is recorded in the statement that ends the claim, under the same fence.
 _END = Prepared(
-    """
-    WITH ended AS (
+    f"""
+    WITH place AS ({_PLACE}),
+    ended AS (
       UPDATE deliveries
       SET status = $3, error = $4, lease_until = NULL, claimed_by = NULL, queue = coalesce($5, queue),
+          url = CASE WHEN $3 = 'queued' THEN coalesce((SELECT url FROM place), url) ELSE url END,
           run_at = clock_timestamp() + make_interval(secs => $6),
           finished_at = CASE WHEN $3 = 'queued' THEN NULL ELSE clock_timestamp() END
       WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id, fence
@@ -201,7 +152,7 @@ def claim(
     session: Session, delivery_id: uuid.UUID, worker: str, lease: float, busy: Sequence[str] = ()
 ) -> ClaimedDelivery | None:
     """Compare-and-set. None: someone else has it, it is finished, it is not due, its host is among the ``busy`` ones,
-    or it may not be sent now; see ``put_aside`` for the last.
+    or it may not be sent now; see ``held_deliveries.put_aside`` for the last.
     """
     rows = _CLAIM.run(session, delivery_id, worker, lease, list(busy))
     if not rows:
@@ -211,45 +162,6 @@ def claim(
     for sealed in ("webhook_secret", "former_secret", "endpoint_headers"):
         row[sealed] = bytes(row[sealed]) if row[sealed] is not None else None
     return ClaimedDelivery(**row)
-
-
-def put_aside(session: Session, delivery_id: uuid.UUID) -> int:
-    """For what could not be claimed: of a disabled endpoint it ends as ``canceled``; of a receiver that is left alone
-    it waits, with others, until that is tried again. How many rows that were; none if there is another reason.
-    """
-    if _SKIP.run(session, delivery_id, "The endpoint is disabled: nothing is sent to it."):
-        return 1
-    return len(_HOLD.run(session, delivery_id))
-
-
-@dataclass(frozen=True)
-class Expired:
-    """A delivery that was given up while its receiver was left alone."""
-
-    id: uuid.UUID
-    project: str
-    attempts: int
-    endpoint_id: uuid.UUID | None
-    host: str
-
-
-def expire(session: Session, delivery_id: uuid.UUID, age: float, why: str) -> list[Expired]:
-    """Of what waits for the same receiver, which is left alone: what is older than ``age`` seconds has failed.
-
-    Many wait for the one try at a time that such a receiver gets, so they would not use up theirs for months.
-    """
-    return [Expired(**row) for row in _EXPIRE.run(session, delivery_id, age, why)]
-
-
-def host_of_ready(session: Session, delivery_id: uuid.UUID) -> str | None:
-    """Of a delivery that is due and not claimed; locked."""
-    rows = _HOST_OF_READY.run(session, delivery_id)
-    return rows[0]["host"] if rows else None
-
-
-def put_off(session: Session, delivery_id: uuid.UUID, delay: float) -> None:
-    """What is due and not claimed is due after ``delay`` seconds."""
-    _PUT_OFF.run(session, delivery_id, delay)
 
 
 def later(session: Session, delivery: ClaimedDelivery, delay: float) -> bool:

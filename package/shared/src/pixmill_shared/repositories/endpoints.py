@@ -36,6 +36,14 @@ _DISABLE: Final = Prepared(
 )
 
 
+_LOCK: Final = Prepared("SELECT id FROM endpoints WHERE id = $1 FOR NO KEY UPDATE", "uuid")
+
+
+def lock(session: Session, endpoint_id: uuid.UUID) -> None:
+    """Before one of its deliveries: whoever changes or deletes an endpoint has it, and asks for its deliveries then."""
+    _LOCK.run(session, endpoint_id)
+
+
 def note_failure(session: Session, endpoint_id: uuid.UUID, longest: float) -> bool:
     """A try did not get through. True: none has for ``longest`` seconds, and the endpoint is disabled from now on."""
     rows = _FAILED.run(session, endpoint_id, longest)
