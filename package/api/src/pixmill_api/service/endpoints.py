@@ -27,6 +27,7 @@ from pixmill_shared.domain.webhook_secrets import new_secret
 from pixmill_shared.egress.guard import forbidden_literal
 from pixmill_shared.repositories import alerts, resending
 from pixmill_shared.repositories.audit import Action
+from pixmill_shared.service.exhaustion import delivery_subject
 
 MOST_SECRETS: Final = 5
 """That sign at the same time: each adds a signature to every webhook."""
@@ -99,7 +100,7 @@ def delete(context: Context, caller: Caller, endpoint_id: uuid.UUID) -> None:
     """With its deliveries, sent or not. Raises NotFound."""
     with context.runtime.database.session_scope() as session:
         session.delete(found(session, caller, endpoint_id, lock=True))
-        alerts.clear_alert(session, AlertRule.ENDPOINT_DISABLED, f"endpoint {endpoint_id}")
+        _clear_alerts(session, endpoint_id)
         note(session, caller, Action.ENDPOINT_DELETED, endpoint_id)
 
 
@@ -182,7 +183,12 @@ def _switch(session: Session, row: Endpoint, *, off: bool) -> None:
         row.disabled_at, row.disabled_reason = func.clock_timestamp(), DisabledReason.REQUESTED
     if not off:
         row.disabled_at = row.disabled_reason = row.failing_since = None
-        alerts.clear_alert(session, AlertRule.ENDPOINT_DISABLED, f"endpoint {row.id}")
+        _clear_alerts(session, row.id)
+
+
+def _clear_alerts(session: Session, endpoint_id: uuid.UUID) -> None:
+    for rule in (AlertRule.DELIVERIES_EXHAUSTED, AlertRule.ENDPOINT_DISABLED):
+        alerts.clear_alert(session, rule, delivery_subject(endpoint_id, None))
 
 
 def _document(context: Context, row: Endpoint) -> dict[str, Any]:
