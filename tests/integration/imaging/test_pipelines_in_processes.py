@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from kombu import Queue
 from tests.integration.egress.servers import Server, answer
-from tests.integration.imaging.looking import Watch, feed
+from tests.integration.imaging.looking import Watch, feed, run_out
 from tests.integration.shared.crew import IMAGING, Crew
 from tests.integration.shared.processes import Running
 from tests.servers import Servers
@@ -20,8 +20,8 @@ from pixmill_shared.contract.tasks import TaskName
 
 @pytest.fixture
 def crew(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Crew]:
-    settings = {"PIXMILL_LEASE": "1", "PIXMILL_FETCH_TIMEOUT": "2", "PIXMILL_EGRESS_ALLOW": "127.0.0.1"}
-    crew = Crew(servers, postgres_url, tmp_path, **settings)
+    # Leases of the dead run out by hand, and those of the living never.
+    crew = Crew(servers, postgres_url, tmp_path, PIXMILL_LEASE="300", PIXMILL_EGRESS_ALLOW="127.0.0.1")
     yield crew
     crew.close()
 
@@ -48,6 +48,8 @@ def test_feed_of_500_makes_500_jobs_though_its_worker_is_killed_twice(crew: Crew
             killed += 1
             if killed == 1:
                 crew.arm("pipeline.committed", made, "kill", count=2)
+            with crew.database.session_scope() as session:
+                run_out(session)
             worker = start(crew)
         app.send_task(TaskName.CHECK_PIPELINES, queue=QueueName.FETCH, ignore_result=True, expires=5)
         return bool(watch.runs(made)) and watch.runs(made)[0].finished_at is not None
