@@ -73,6 +73,9 @@ beside it.
 A recipe is a list of outputs, all made from one decode of the source. An output is a list of operations, done in their
 order, and an encoding. The source is turned upright by its EXIF orientation first, and converted to sRGB.
 
+A side that a recipe may ask for ends at 16,384 pixels: that is fixed, and no setting. How many pixels a picture may have in
+all is one, `PIXMILL_MAX_OUTPUT_PIXELS`.
+
 ```json
 {"outputs": [{"name": "web", "operations": [{"op": "resize", "width": 800, "height": 600}], "format": "webp"}]}
 ```
@@ -109,10 +112,15 @@ def text() -> str:
 
 
 def _section(title: str, kind: type[Operation]) -> str:
-    explained = inspect.getdoc(kind) or ""
+    parts = (f"### {title}", explained(kind), _fields(kind.SCHEMA))
+    return "\n" + "\n\n".join(part for part in parts if part)
+
+
+def explained(kind: type[Operation]) -> str:
+    """The docstring of an operation, for those who write recipes."""
+    words = inspect.getdoc(kind) or ""
     # A dataclass without a docstring has its signature for one.
-    paragraphs = "" if explained.startswith(f"{kind.__name__}(") else explained.replace("``", "`") + "\n\n"
-    return f"\n### {title}\n\n{paragraphs}{_fields(kind.SCHEMA)}"
+    return "" if words.startswith(f"{kind.__name__}(") else words.replace("``", "`")
 
 
 def _fields(schema: dict[str, Any]) -> str:

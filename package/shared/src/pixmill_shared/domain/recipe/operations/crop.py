@@ -24,7 +24,8 @@ class Corner:
 
 @dataclass(frozen=True)
 class Crop:
-    """``width`` and ``height`` in pixels of the picture as it is at this step; ``at`` is a corner or an anchor.
+    """In pixels of the picture as it is at this step. ``x`` and ``y`` are the part's upper left corner; instead of them
+    ``gravity``, or ``focus`` as fractions of both sides, says where it lies.
 
     What lies outside of the picture is cut away. A part that has nothing of it fails the job.
     """

@@ -34,9 +34,9 @@ class ResizeMode(StrEnum):
 class Resize:
     """``width`` and ``height`` in pixels after autorotation; fit may leave one out, the other modes have both.
 
-    fit: inside the box. fill: cover the box and cut away what hangs over; ``anchor`` says which part stays. exact:
-    stretch. pad: inside the box, the rest of it painted in ``background``; ``anchor``, a gravity, says where the
-    picture lies. Without ``enlarge`` only exact scales up.
+    fit: inside the box. fill: cover the box and cut away what hangs over; ``gravity``, or ``focus`` as fractions of
+    both sides, says which part stays. exact: stretch. pad: inside the box, the rest of it painted in ``background``;
+    ``gravity`` says where the picture lies. Without ``enlarge`` only exact scales up. ``dpr`` multiplies both sides.
     """
 
     SCHEMA: ClassVar[dict[str, Any]] = {

@@ -14,8 +14,8 @@ _DIGITS: Final = 3
 
 @dataclass(frozen=True)
 class Rotate:
-    """``angle`` clockwise, in degrees from 0 to below 360. The picture grows to hold all of what was there, and the
-    corners that appear are painted in ``background``. Multiples of 90 keep every pixel.
+    """``angle`` in degrees, clockwise, or the other way if it is negative. The picture grows to hold all of what was
+    there, and the corners that appear are painted in ``background``. Multiples of 90 keep every pixel.
     """
 
     SCHEMA: ClassVar[dict[str, Any]] = {
@@ -25,6 +25,7 @@ class Rotate:
 
     FORMS: ClassVar[tuple[Form, ...]] = (Form(required=("angle",)),)
 
+    #: From 0 to below 360.
     angle: float
     background: Colour = WHITE
 

@@ -13,7 +13,7 @@ _MOST: Final = MAX_DIMENSION // 2
 
 @dataclass(frozen=True)
 class Round:
-    """``radius`` in pixels, never more than half the shorter side; None is that half: a circle of a square.
+    """``radius`` in pixels, never more than half the shorter side; ``max`` is that half: a circle of a square.
 
     Outside the corners lies ``background``. Where that is transparent and the format has no alpha, it ends in white.
     """
@@ -26,6 +26,7 @@ class Round:
         "background": {**COLOUR_SCHEMA, "default": "transparent"},
     }
 
+    #: None is max.
     radius: int | None = None
     background: Colour = TRANSPARENT
 
