@@ -62,7 +62,7 @@ class Running:
         path = Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
 
-    def ask(self, path: str, timeout: float = 8) -> tuple[int, str]:
+    def ask(self, path: str, timeout: float = 30) -> tuple[int, str]:
         """Status and body; status 0 while nothing listens."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
@@ -73,7 +73,7 @@ class Running:
         except (urllib.error.URLError, ConnectionError):
             return 0, ""
 
-    def wait_ready(self, seconds: float = 40) -> None:
+    def wait_ready(self, seconds: float = 90) -> None:
         def ready() -> bool:
             assert self.popen.poll() is None, f"{self.name} ended:\n{self.log}"
             return self.ask("/health/ready")[0] == 200
@@ -88,7 +88,7 @@ class Running:
         lines = [line for line in self.ask("/metrics")[1].splitlines() if line.startswith(name)]
         return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels))
 
-    def end(self, number: int = signal.SIGTERM, seconds: float = 20) -> int:
+    def end(self, number: int = signal.SIGTERM, seconds: float = 60) -> int:
         """Send a signal and wait for the end; the exit status."""
         self.popen.send_signal(number)
         return self.popen.wait(seconds)
