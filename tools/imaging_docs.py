@@ -73,8 +73,8 @@ beside it.
 A recipe is a list of outputs, all made from one decode of the source. An output is a list of operations, done in their
 order, and an encoding. The source is turned upright by its EXIF orientation first, and converted to sRGB.
 
-A side that a recipe may ask for ends at 16,384 pixels: that is fixed, and no setting. How many pixels a picture may have in
-all is one, `PIXMILL_MAX_OUTPUT_PIXELS`.
+A side that a recipe may ask for ends at 16,384 pixels: that is fixed, and no setting. How many pixels a picture may
+have in all is one, `PIXMILL_MAX_OUTPUT_PIXELS`.
 
 ```json
 {"outputs": [{"name": "web", "operations": [{"op": "resize", "width": 800, "height": 600}], "format": "webp"}]}

@@ -55,8 +55,8 @@ OUTPUT_SCHEMA: Final[dict[str, Any]] = {
     },
     "lossless": {"description": "Of webp; png always is", "type": "boolean", "default": False},
     "effort": {
-        "description": "small: some 5 to 10 % fewer bytes for several times the CPU. A jpeg is progressive with small only, "
-        "and where that takes fewer bytes",
+        "description": "small: some 5 to 10 % fewer bytes for several times the CPU. A jpeg is progressive with small "
+        "only, and where that takes fewer bytes",
         "enum": list(Effort),
         "default": "fast",
     },

@@ -100,8 +100,8 @@ class TextMark:
 @dataclass(frozen=True)
 class Watermark:
     """``margin`` in pixels: to the edges, and between tiles. ``opacity`` from 0 to 1. ``scale`` is the width of an
-    image as a fraction of the picture's; without it the image has its own size. A mark is never larger than the picture within
-    its margins. ``tile`` repeats it in all directions from where ``gravity`` puts it.
+    image as a fraction of the picture's; without it the image has its own size. A mark is never larger than the
+    picture within its margins. ``tile`` repeats it in all directions from where ``gravity`` puts it.
     """
 
     SCHEMA: ClassVar[dict[str, Any]] = {
