@@ -70,7 +70,7 @@ def _killed(clockwork: Clockwork, seconds: float) -> Ticked:
     seen.seconds = time.monotonic() - begun
     for beat in beats:
         beat.end(signal.SIGTERM, 60)
-    runs = clockwork.settled()
+    runs = clockwork.settled(worker)
     done = [run for run in runs if run.finished_at is not None]
     seen.ticks, seen.done = len(runs), len(done)
     seen.after_kill = [_until_next(killed, runs) for killed in kills]

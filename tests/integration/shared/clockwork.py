@@ -3,7 +3,6 @@
 import datetime
 import itertools
 import json
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sqlalchemy import select, text
 from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, wait_until
 from tests.servers import Servers
 
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import BeatRun
 from pixmill_shared.plumbing.config import declared_queues
@@ -35,6 +35,7 @@ class Clockwork:
         self.failpoints = directory / "failpoints"
         self.failpoints.mkdir()
         self.database = Database(url)
+        self._redis_url = redis_url
         through_gate = broker._replace(netloc=f"{broker.netloc.rpartition('@')[0]}@127.0.0.1:{self.gate.port}")
         environment = environment_of(servers.stack.environment, url, directory) | {
             "PIXMILL_ENV": "test",
@@ -46,8 +47,8 @@ class Clockwork:
         with self.database.session_scope() as session:
             session.execute(text("TRUNCATE beat_runs, schedule_entries"))
 
-    def beat(self) -> Running:
-        return self.fleet.start("beat", str(BIN / "celery"), "-q", "-A", SHARED, "beat")
+    def beat(self, **changes: str) -> Running:
+        return self.fleet.start("beat", str(BIN / "celery"), "-q", "-A", SHARED, "beat", **changes)
 
     def worker(self) -> Running:
         return self.fleet.worker("worker", SHARED, "-P", "threads", "-c", "2", "-Q", "default")
@@ -60,11 +61,16 @@ class Clockwork:
     def done(self) -> int:
         return sum(run.finished_at is not None for run in self.runs())
 
-    def settled(self) -> list[BeatRun]:
-        """All runs, once none is under way; one that no worker took in time has expired, and never ends."""
-        wait_until(lambda: all(bool(run.started_at) is bool(run.finished_at) for run in self.runs()), 20, "the end")
-        until = time.monotonic() + 1.5
-        wait_until(lambda: time.monotonic() > until, 5)
+    def settled(self, worker: Running) -> list[BeatRun]:
+        """All runs, once no beat is left and the worker has done, and counted, what they sent. One that it did not
+        take in time has expired, and never ends.
+        """
+        # Queues are read in their order: what was sent before this one was taken before it.
+        at = datetime.datetime.now(datetime.UTC)
+        send(self._redis_url, "sample-queues", TaskName.SAMPLE_QUEUES.value, "default", at)
+        wait_until(lambda: any(run.finished_at for run in self.runs("sample-queues") if run.scheduled_at == at), 60)
+        wait_until(lambda: all(bool(run.started_at) is bool(run.finished_at) for run in self.runs()), 60, "the end")
+        wait_until(lambda: worker.metric("pixmill_tasks_total", "record_heartbeat") >= self.done(), 60, "their count")
         return self.runs()
 
     def close(self) -> None:
