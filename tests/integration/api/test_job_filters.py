@@ -9,6 +9,7 @@ from tests.integration.api.running import Api
 from tests.integration.api.test_bad_input import assert_problem
 from tests.integration.api.test_batches import made
 
+GENERATING = (1, 2)
 START = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -33,10 +34,11 @@ def jobs(api: Api) -> list[str]:
         status = "failed" if hour % 2 else "queued"
         api.query("DELETE FROM job_events WHERE job_id = %s", job_id)
         api.query(
-            "UPDATE jobs SET id = %s, created_at = %s, status = %s, stage = NULL WHERE id = %s",
+            "UPDATE jobs SET id = %s, created_at = %s, status = %s, kind = %s, stage = NULL WHERE id = %s",
             aged,
             at,
             status,
+            "generate" if hour in GENERATING else "process",
             job_id,
         )
         found.append(aged)
@@ -52,6 +54,9 @@ def listed(api: Api, query: Any) -> list[str]:
 CASES: list[tuple[dict[str, str], list[int]]] = [
     ({}, [5, 4, 3, 2, 1, 0]),
     ({"status": "failed"}, [5, 3, 1]),
+    ({"kind": "generate"}, [2, 1]),
+    ({"kind": "process"}, [5, 4, 3, 0]),
+    ({"kind": "generate", "status": "failed", "metadata.order": "A-17"}, [1]),
     ({"since": "2030-01-01T03:00:00Z"}, [5, 4, 3]),
     ({"until": "2030-01-01T03:00:00Z"}, [2, 1, 0]),
     ({"since": "2030-01-01T03:00:00+02:00", "until": "2030-01-01T05:00:00+02:00"}, [2, 1]),
@@ -110,6 +115,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"since": "2030-01-01"}, "/query/since"),
     ({"until": "now"}, "/query/until"),
     ({"status": "done"}, "/query/status"),
+    ({"kind": "paint"}, "/query/kind"),
     ({"metadata": "x"}, "/query/metadata"),
     ({"metadata.": "x"}, "/query/metadata."),
     ({"metadata." + "k" * 65: "x"}, "/query/metadata." + "k" * 65),

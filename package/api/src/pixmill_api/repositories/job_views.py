@@ -14,7 +14,7 @@ from pixmill_api.domain.metadata_filters import Filter
 from pixmill_shared.database.models import Job, Output, Rendition
 from pixmill_shared.database.prepared import Prepared
 from pixmill_shared.domain.ids import least_id
-from pixmill_shared.domain.jobs import JobStatus
+from pixmill_shared.domain.jobs import JobKind, JobStatus
 
 MAX_POSITION: Final = 1_000
 """Above it nobody counts: the look-up must cost the same with a million rows."""
@@ -82,6 +82,7 @@ class WhichJobs:
 
     project: str
     status: JobStatus | None = None
+    kind: JobKind | None = None
     batch_id: uuid.UUID | None = None
     pipeline_id: uuid.UUID | None = None
     since: datetime.datetime | None = None
@@ -92,6 +93,8 @@ class WhichJobs:
         found: list[ColumnElement[bool]] = [Job.project == self.project]
         if self.status is not None:
             found.append(Job.status == self.status)
+        if self.kind is not None:
+            found.append(Job.kind == self.kind)
         if self.batch_id is not None:
             found.append(Job.batch_id == self.batch_id)
         if self.pipeline_id is not None:

@@ -114,6 +114,7 @@ async def list_jobs(
     context: Shared,
     caller: Reading,
     status: JobStatus | None = None,
+    kind: Annotated[JobKind | None, Query(description="those that process a source, or that generate")] = None,
     batch: Annotated[Id | None, Query(description="those of this batch")] = None,
     pipeline: Annotated[Id | None, Query(description="those of this pipeline")] = None,
     since: Annotated[Time | None, Query(description="made at this time or later")] = None,
@@ -122,7 +123,7 @@ async def list_jobs(
     cursor: Cursor = None,
 ) -> JSONResponse:
     """Newest first, those for which all filters hold. Queue positions are shown by the single job only."""
-    which = WhichJobs(caller.project, status, batch, pipeline, since, until, metadata_of(request))
+    which = WhichJobs(caller.project, status, kind, batch, pipeline, since, until, metadata_of(request))
     page = await run_in_threadpool(job_documents.list_jobs, context, which, limit=limit, before=before(cursor))
     return JSONResponse(page)
 

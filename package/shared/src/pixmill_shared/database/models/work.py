@@ -104,8 +104,9 @@ class Job(WorkColumns, Base):
         # With the project, since whoever asks for the jobs of another project's pipeline looks through all of them.
         found = text("pipeline_id IS NOT NULL")
         pipeline = Index("ix_jobs_pipeline", "pipeline_id", "project", "id", postgresql_where=found)
-        # Lists that ask for a status, or for what clients wrote on their jobs.
+        # Lists that ask for a status, a kind, or for what clients wrote on their jobs.
         of_status = Index("ix_jobs_project_status", "project", "status", "id")
+        of_kind = Index("ix_jobs_project_kind", "project", "kind", "id")
         written = Index(
             "ix_jobs_metadata",
             "metadata",
@@ -119,7 +120,8 @@ class Job(WorkColumns, Base):
         # What takes too long.
         unfinished = text("kind = 'generate' AND finished_at IS NULL")
         generating = Index("ix_jobs_generating", "started_at", postgresql_where=unfinished)
-        own = (waiting, repeats, source, lane, finished, batch, pipeline, of_status, written, of_key, generating)
+        asked_for = (batch, pipeline, of_status, of_kind, written, of_key)
+        own = (waiting, repeats, source, lane, finished, *asked_for, generating)
         return (*super().__table_args__, *own)
 
 

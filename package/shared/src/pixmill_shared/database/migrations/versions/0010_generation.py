@@ -23,6 +23,7 @@ def upgrade() -> None:
     _meters()
     generating = sa.text("kind = 'generate' AND finished_at IS NULL")
     op.create_index("ix_jobs_generating", "jobs", ["started_at"], postgresql_where=generating)
+    op.create_index("ix_jobs_project_kind", "jobs", ["project", "kind", "id"])
 
 
 def _generations() -> None:
