@@ -162,6 +162,16 @@ def test_backup_is_restored_into_an_empty_database_only(
     assert list(contents(empty)) == ["mine"]
 
 
+def test_backups_that_the_restored_one_does_not_know_are_rows_again(
+    clients: Runtime, environment: dict[str, str], empty: str
+) -> None:
+    made = [back_up(clients)["key"] for _ in range(3)]
+    restoring.restore(clients.store, empty, restoring.find(clients.store, made[1]))
+    columns = "status, key, bytes, sha256, started_at, finished_at FROM backups ORDER BY key"
+    assert rows(empty, f"SELECT {columns}") == run(clients, f"SELECT {columns}")
+    assert [row[1] for row in rows(empty, f"SELECT {columns}")] == made
+
+
 def test_damaged_backup_is_refused_and_nothing_is_changed(clients: Runtime, empty: str, tmp_path: Path) -> None:
     made, store = back_up(clients), clients.store
     manifest, dump = restoring.find(store, None), tmp_path / "objects" / made["key"]

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pixmill_shared.database.models import Backup
@@ -27,18 +28,18 @@ def start(session: Session, backup_id: uuid.UUID, key: str) -> Backup:
 
 
 def complete(session: Session, manifest: Manifest) -> None:
-    """It is there as a whole, whatever the row says."""
+    """It is there as a whole, whatever the row says, or if there is none."""
+    found = {
+        "status": "completed",
+        "finished_at": manifest.finished_at,
+        "bytes": manifest.bytes,
+        "sha256": manifest.sha256,
+        "key": manifest.key,
+        "error": None,
+    }
+    row = insert(Backup).values(id=manifest.id, started_at=manifest.started_at, **found)
     session.execute(
-        update(Backup)
-        .where(Backup.id == manifest.id, Backup.status != "completed")
-        .values(
-            status="completed",
-            finished_at=manifest.finished_at,
-            bytes=manifest.bytes,
-            sha256=manifest.sha256,
-            key=manifest.key,
-            error=None,
-        )
+        row.on_conflict_do_update(index_elements=[Backup.id], set_=found, where=Backup.status != "completed")
     )
 
 

@@ -62,7 +62,7 @@ def restore(store: ObjectStore, url: str, manifest: Manifest, pg_dump: str = "")
 
     Raises RestoreRefused, ClientToolError and StorageUnavailable.
     """
-    engine = unpooled_engine(url)
+    engine, there = unpooled_engine(url), available(store)
     with engine.connect() as connection:
         _refuse_used(connection)
         tool = find_tool("pg_restore", server_major(connection), pg_dump)
@@ -73,11 +73,12 @@ def restore(store: ObjectStore, url: str, manifest: Manifest, pg_dump: str = "")
         options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--no-password"]
         with running_tool([tool, *options, f"--dbname={target}", file.name], environment):
             pass
-    # The backup is in itself as one that is under way.
+    # The backup is in itself as one that is under way, and of later ones it knows nothing: who has no row never goes.
     database = Database(url)
     try:
         with database.session_scope() as session:
-            backups.complete(session, manifest)
+            for each in there:
+                backups.complete(session, each)
     finally:
         database.dispose()
 
