@@ -6,6 +6,7 @@
   that is there; FUZZ_KNOWN names them.
 * Nobody waits for a job that no worker does, and no upload is announced that never comes.
 * A menu has a number of dishes that its categories have together: of one that has too many the longest category stays.
+* A name that no output can have, and the id of an event that no event can have, are tried on things that are there.
 * A recipe whose parts do not go together by rules that JSON Schema has no words for (names and keys of outputs that are
   the same, `dpr` times a side beyond the limit, a side of 16,384 pixels in a WebP) becomes one that does.
 """
@@ -28,14 +29,20 @@ from schemathesis.generation.meta import ComponentInfo, FuzzingPhaseData
 from schemathesis.generation.modes import GenerationMode
 from schemathesis.transport.serialization import contains_binary
 
+from pixmill_api.cors import EXPOSED
 from pixmill_api.domain.media_types import FORM
 from pixmill_api.domain.patterns import PLACE
+from pixmill_api.openapi_headers import HEADERS
 from pixmill_api.settings.generation import MOST_ITEMS
 from pixmill_shared.domain.recipe import RECIPE_SCHEMA, Limits, RecipeError, parse_recipe
 from pixmill_shared.domain.recipe.limits import MOST_OUTPUTS
 
 KEY = "Idempotency-Key"
+NAMES = itertools.cycle(["\0", "web\0", "web%"])
+EVENTS = itertools.cycle([str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1)), "0", "-1"])
 KNOWN: dict[str, str] = json.loads(os.environ["FUZZ_KNOWN"])
+TOLD = {name.lower() for name in (*HEADERS, *EXPOSED)}
+"""Headers that a client needs to know of."""
 _fits = Draft202012Validator(RECIPE_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 _count = itertools.count(1)
 
@@ -61,11 +68,29 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         _point(case.body)
     if (case.path_parameters or {}).get("name") == KNOWN.get("preset"):
         case.path_parameters["name"] = "zz-other"
+    if next(_count) % 2:
+        _try_what_cannot_be(case)
     # What was right stays right, and what was wrong wrong. Schemathesis would judge changed requests anew, and take all
     # with bytes in them, or with a header left out on purpose, for what they are not.
     case._record_starting_state()
     if isinstance(getattr(case.meta, "phase", None) and case.meta.phase.data, FuzzingPhaseData):
         _judge_form(case)
+
+
+@schemathesis.check
+def headers_are_described(ctx: Any, response: Any, case: Any) -> None:
+    described = case.operation.responses.find_by_status_code(response.status_code)
+    if described is not None:
+        names = {name.lower() for name, _ in described.headers.items()}
+        sent = {name.lower() for name in response.headers} & TOLD
+        assert sent <= names, f"{response.status_code} has headers that the document does not: {sent - names}"
+
+
+def _try_what_cannot_be(case: Any) -> None:
+    if case.path.endswith("/outputs/{name}"):
+        case.path_parameters = {"job_id": KNOWN["completed_job"], "name": next(NAMES)}
+    if case.path.endswith("/events") and case.headers is not None:
+        case.headers["Last-Event-ID"] = next(EVENTS)
 
 
 @schemathesis.serializer("application/offset+octet-stream")

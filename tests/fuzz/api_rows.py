@@ -22,10 +22,11 @@ def seed(api: Api, each: int) -> dict[str, str]:
     """``each`` of everything; what requests may refer to, by the name of the key that refers to it."""
     upload = api.client.post("/api/v1/uploads", content=PNG, headers={"Content-Type": "image/png"}).json()
     for _ in range(each):
-        _complete(api, _job(api))
+        job = _job(api)
+        _complete(api, job)
         _fail(api, _job(api))
     api.client.put(f"/api/v1/presets/{PRESET}", json={"recipe": {"outputs": [{"name": "web"}]}}).raise_for_status()
-    return {"upload_id": upload["upload_id"], "upload": upload["upload_id"], "preset": PRESET}
+    return {"upload_id": upload["upload_id"], "upload": upload["upload_id"], "preset": PRESET, "completed_job": job}
 
 
 def _job(api: Api) -> str:

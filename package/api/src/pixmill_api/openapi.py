@@ -4,6 +4,7 @@ Models are named where they are used, in ``body(...)``, ``form(...)`` and ``succ
 from there (``openapi_document.py``), and adds the problems that follow from what an operation takes.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel
@@ -39,11 +40,18 @@ class Reference(dict[str, Any]):
         return self
 
 
-def success(status: int, *models: type[BaseModel]) -> Responses:
-    """The answer that a client hopes for, which is one of ``models``."""
+def sent(*names: str) -> dict[str, dict[str, str]]:
+    """Headers of an answer; ``openapi_headers.HEADERS`` says what each is."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def success(status: int, *models: type[BaseModel], headers: Sequence[str] = ()) -> Responses:
+    """The answer that a client hopes for, which is one of ``models``. ``headers``: those that do not follow from what
+    the call takes.
+    """
     found = [Reference(Used(model, "serialization")) for model in models]
     schema = found[0] if len(found) == 1 else {"oneOf": found}
-    return {status: {"description": "Done", "content": {JSON: {"schema": schema}}}}
+    return {status: {"description": "Done", "content": {JSON: {"schema": schema}}, "headers": sent(*headers)}}
 
 
 _MEANINGS: Final = {
@@ -106,11 +114,11 @@ KEYED: Final[Extra] = {
 
 
 def file_answers(*media_types: str) -> Responses:
-    """Of a call that gives out bytes, or says where they are."""
+    """Of a call that gives out bytes."""
     content = {media_type: {"schema": BINARY} for media_type in media_types}
+    headers = sent("ETag", "Accept-Ranges", "Content-Disposition")
     return {
-        200: {"description": "The bytes", "content": content},
-        206: {"description": "The range of bytes", "content": content},
-        302: {"description": "The bytes are there"},
-        304: {"description": "The client has them"},
+        200: {"description": "The bytes", "content": content, "headers": headers},
+        206: {"description": "The range of bytes", "content": content, "headers": {**headers, **sent("Content-Range")}},
+        304: {"description": "The client has them", "headers": headers},
     }

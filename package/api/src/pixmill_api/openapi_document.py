@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from pixmill_api.domain.media_types import JSON
 from pixmill_api.openapi import REF, Reference, Used, problems_of
 from pixmill_api.openapi_examples import add_examples
+from pixmill_api.openapi_headers import add_headers
 from pixmill_api.openapi_links import add_links
 from pixmill_api.schemas import Problem
 
@@ -50,6 +51,7 @@ def _built(app: FastAPI) -> dict[str, Any]:
     found["components"].setdefault("schemas", {}).update(models["$defs"])
     add_examples(found)
     add_links(found)
+    add_headers(found)
     return found
 
 
@@ -74,7 +76,8 @@ def _following(operation: dict[str, Any]) -> set[int]:
         statuses |= {401, 403, 429, 503}
     if "path" in places:
         statuses |= {404}
-    if "query" in places:
+    # A link whose query is wrong is none of ours: 403.
+    if "query" in places and ("security" in operation or "requestBody" in operation):
         statuses |= {422}
     if "requestBody" in operation:
         statuses |= {400, 408, 413, 415, 422}

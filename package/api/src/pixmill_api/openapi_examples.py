@@ -23,29 +23,32 @@ def add_examples(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
-            for content in (body["content"] for body in bodies if "content" in body):
+            bodies = {"": operation.get("requestBody", {}), **operation["responses"]}
+            for status, content in ((status, body["content"]) for status, body in bodies.items() if "content" in body):
                 for media_type in (JSON, FORM):
                     if media_type in content:
-                        example = example_of(content[media_type]["schema"], schemas)
+                        example = example_of(content[media_type]["schema"], schemas, begun=status == "202")
                         content[media_type].setdefault("example", example)
             for status, answer in operation["responses"].items():
                 if PROBLEM in answer.get("content", {}):
                     answer["content"] = {PROBLEM: {**answer["content"][PROBLEM], **_problems(path, status, operation)}}
 
 
-def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """The first one that is given; else all properties that are required, and null for what may be."""
+def example_of(schema: dict[str, Any], schemas: dict[str, Any], *, begun: bool = False) -> Any:
+    """The first one that is given, or the last, for what has only ``begun``; else all properties that are required, and
+    null for what may be.
+    """
     if "$ref" in schema:
-        return example_of(schemas[schema["$ref"].removeprefix(_REF)], schemas)
-    for given in ("examples", "enum"):
-        if given in schema:
-            return schema[given][0]
+        return example_of(schemas[schema["$ref"].removeprefix(_REF)], schemas, begun=begun)
+    if "examples" in schema:
+        return schema["examples"][-1 if begun else 0]
+    if "enum" in schema:
+        return schema["enum"][0]
     if "const" in schema:
         return schema["const"]
     found = schema.get("anyOf") or schema.get("oneOf")
     if found and "properties" not in schema:
-        return None if {"type": "null"} in found else example_of(found[0], schemas)
+        return None if {"type": "null"} in found else example_of(found[0], schemas, begun=begun)
     return _of_type(schema, schemas)
 
 

@@ -92,6 +92,20 @@ JOB: Final[dict[str, Any]] = {
         "cancel": None,
     },
 }
+NEW_JOB: Final[dict[str, Any]] = {
+    **JOB,
+    "status": "queued",
+    "stage": "fetch",
+    "progress": 0,
+    "source": {"url": "https://example.com/photo.jpg"},
+    "outputs": [],
+    "result": None,
+    "attempts": 0,
+    "queue_position": 3,
+    "started_at": None,
+    "finished_at": None,
+    "urls": {**JOB["urls"], "cancel": f"{_API}/jobs/{_JOB}/cancel"},
+}
 ENDPOINT_REQUEST: Final[dict[str, Any]] = {
     "url": "https://example.com/hooks/pixmill",
     "events": ["job.completed", "job.failed"],

@@ -226,7 +226,7 @@ class JobDocument(BaseModel):
     """`result` repeats the first output. `queue_position` is how many jobs come first; null above 1,000, when the
     job does not wait, and in lists."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [schema_examples.JOB]})
+    model_config = ConfigDict(json_schema_extra={"examples": [schema_examples.JOB, schema_examples.NEW_JOB]})
 
     job_id: uuid.UUID
     kind: JobKind

@@ -25,13 +25,12 @@ _CHECKSUM: Final = _header(
     },
     "of the body: an algorithm and the digest in base64. With it all of the body counts or nothing",
 )
-_SENT: Final = _header("Tus-Resumable", _VERSION, "the version of tus")["schema"]
 _EXPIRES: Final = {"schema": _TEXT, "description": "when an unfinished upload goes, as an HTTP date"}
 
 
 def _answer(status: int, description: str, **headers: dict[str, Any]) -> Responses:
     named = {name.replace("_", "-"): header for name, header in headers.items()}
-    return {status: {"description": description, "headers": {"Tus-Resumable": {"schema": _SENT}, **named}}}
+    return {status: {"description": description, "headers": named}}
 
 
 _OFFSET: Final = {"schema": _BYTES, "description": "bytes that are safe; the next one to send"}
@@ -45,10 +44,14 @@ CREATED: Final = _answer(
     Upload_Expires=_EXPIRES,
 )
 LOOKED: Final = _answer(
-    200, "How far it is", Upload_Offset=_OFFSET, Upload_Length=_LENGTH, Upload_Expires=_EXPIRES, Cache_Control={
-        "schema": {"type": "string", "enum": ["no-store"]}
-    },
-)  # fmt: skip
+    200,
+    "How far it is",
+    Upload_Offset=_OFFSET,
+    Upload_Length=_LENGTH,
+    Upload_Expires=_EXPIRES,
+    Upload_Metadata={"schema": _TEXT, "description": "as it was given when the upload was begun"},
+    Cache_Control={"schema": {"type": "string", "enum": ["no-store"]}},
+)
 WRITTEN: Final = _answer(204, "The bytes are safe", Upload_Offset=_OFFSET, Upload_Expires=_EXPIRES)
 DELETED: Final = _answer(204, "It is gone")
 SPOKEN: Final = _answer(

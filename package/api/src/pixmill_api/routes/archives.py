@@ -15,7 +15,7 @@ from pixmill_api.domain.media_types import ZIP
 from pixmill_api.domain.ranges import matches_etag
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import once_per_key
-from pixmill_api.openapi import BINARY, KEYED, Responses, problems_of, success
+from pixmill_api.openapi import BINARY, KEYED, Responses, problems_of, sent, success
 from pixmill_api.routes import BASE
 from pixmill_api.routes.submitting import RETRY_AFTER, accepted, request_id_of
 from pixmill_api.service import archives, built_archives
@@ -23,12 +23,14 @@ from pixmill_api.service.archives import Stream
 
 router = APIRouter(prefix=BASE, tags=["archives"])
 
+_HEADERS: Final = sent("ETag", "Accept-Ranges", "Content-Disposition")
 _ARCHIVE: Final[Responses] = {
     200: {
         "description": "The archive, which breaks off if a file cannot be read",
         "content": {ZIP: {"schema": BINARY}},
+        "headers": _HEADERS,
     },
-    304: {"description": "The client has it"},
+    304: {"description": "The client has it", "headers": _HEADERS},
 }
 
 
@@ -76,7 +78,11 @@ async def build_archive(request: Request, batch_id: str, context: Shared, caller
 @router.get(
     "/batches/{batch_id}/archive",
     summary="Look at the archive of a batch",
-    responses={**success(200, ArchiveDocument), **success(202, ArchiveDocument), **problems_of(404, 409, 503)},
+    responses={
+        **success(200, ArchiveDocument),
+        **success(202, ArchiveDocument, headers=("Retry-After",)),
+        **problems_of(404, 409, 503),
+    },
 )
 async def get_archive(batch_id: str, context: Shared, caller: Reading) -> Response:
     """The last one that was asked for: 200 when it is there or has failed, 202 while it is being built.

@@ -54,7 +54,10 @@ async def list_endpoints(
     "",
     status_code=201,
     summary="Make an endpoint",
-    responses={**success(201, CreatedEndpoint), **problems_of(400, 401, 409, 413, 415, 422, 503)},
+    responses={
+        **success(201, CreatedEndpoint, headers=("Location",)),
+        **problems_of(400, 401, 409, 413, 415, 422, 503),
+    },
     openapi_extra={**body(EndpointRequest), **KEYED},
 )
 async def create_endpoint(request: Request, context: Shared, caller: Writing) -> Response:

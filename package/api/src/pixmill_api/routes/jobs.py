@@ -17,7 +17,7 @@ from pixmill_api.errors import NotFound
 from pixmill_api.generation_reading import read_generation, things_of
 from pixmill_api.idempotency import once_per_key
 from pixmill_api.job_filters import METADATA, metadata_of
-from pixmill_api.openapi import body, file_answers, problems_of, success
+from pixmill_api.openapi import body, file_answers, problems_of, sent, success
 from pixmill_api.paging import Cursor, Limit, before
 from pixmill_api.parameters import Id, Time
 from pixmill_api.reading import kind_of, read_job
@@ -196,7 +196,11 @@ async def list_generation_items(
 @router.get(
     "/{job_id}/outputs/{name}",
     summary="Get the bytes of an output",
-    responses={**file_answers("image/*"), **problems_of(401, 404, 416, 503)},
+    responses={
+        **file_answers("image/*"),
+        302: {"description": "The bytes are there", "headers": sent("Location")},
+        **problems_of(401, 404, 416, 503),
+    },
 )
 async def get_output(request: Request, job_id: str, name: str, context: Shared, caller: Reading) -> Response:
     """The bytes, or a redirect to a signed URL where the storage is a bucket."""

@@ -38,7 +38,7 @@ async def list_keys(context: Shared, caller: Administering, limit: Limit = 50, c
     "",
     status_code=201,
     summary="Make a key",
-    responses={**success(201, CreatedApiKey), **problems_of(409)},
+    responses={**success(201, CreatedApiKey, headers=("Location",)), **problems_of(409)},
     openapi_extra={**body(KeyRequest), **KEYED},
 )
 async def create_key(request: Request, context: Shared, caller: Administering) -> Response:

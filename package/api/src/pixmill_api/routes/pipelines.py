@@ -45,7 +45,10 @@ async def list_pipelines(context: Shared, caller: Reading, limit: Limit = 50, cu
     "",
     status_code=201,
     summary="Make a pipeline",
-    responses={**success(201, PipelineDocument), **problems_of(400, 401, 409, 413, 415, 422, 503)},
+    responses={
+        **success(201, PipelineDocument, headers=("Location",)),
+        **problems_of(400, 401, 409, 413, 415, 422, 503),
+    },
     openapi_extra={**body(PipelineRequest), **KEYED},
 )
 async def create_pipeline(request: Request, context: Shared, caller: Writing) -> Response:

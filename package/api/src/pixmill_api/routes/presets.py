@@ -56,7 +56,9 @@ async def list_presets(
 
 
 @router.get(
-    "/{name}", summary="Look at a preset", responses={**success(200, PresetDocument), **problems_of(401, 404, 422, 503)}
+    "/{name}",
+    summary="Look at a preset",
+    responses={**success(200, PresetDocument, headers=("ETag",)), **problems_of(401, 404, 422, 503)},
 )
 async def get_preset(
     name: Name,
@@ -76,8 +78,8 @@ async def get_preset(
     "/{name}",
     summary="Write a preset",
     responses={
-        **success(200, PresetDocument),
-        **success(201, PresetDocument),
+        **success(200, PresetDocument, headers=("ETag",)),
+        **success(201, PresetDocument, headers=("ETag", "Location")),
         **problems_of(400, 401, 403, 412, 413, 415, 422, 503),
     },
     openapi_extra={**body(PresetRequest), **_IF_MATCH},
