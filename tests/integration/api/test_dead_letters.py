@@ -16,6 +16,7 @@ PATH = "/api/v1/dead-letters"
 RENDER = "pixmill_imaging.tasks.render.render_job"
 FETCH = "pixmill_imaging.tasks.fetch.fetch_source"
 DELIVER = "pixmill_notifier.tasks.webhooks.deliver_webhook"
+SEND = "pixmill_notifier.tasks.alerts.send_message"
 ERROR = {"code": "source_timeout", "title": "T", "detail": "D", "retryable": True}
 
 
@@ -125,6 +126,31 @@ def test_what_cannot_be_replayed_is_409_with_a_sentence(api: Api) -> None:
     shown = api.client.get(f"{PATH}/{junk}").json()
     assert (shown["kind"], shown["urls"]["replay"], shown["payload"]) == (None, None, {"text": "junk"})
     assert api.query("SELECT count(replayed_at) FROM dead_letters") == [(0,)]
+
+
+def test_message_of_an_alert_is_sent_again_where_keys_are_off(api: Api, guarded: Api) -> None:
+    letters, since = [], "1970-01-01T00:00:00Z"
+    for _ in range(2):
+        message = str(uuid.uuid4())
+        api.query(
+            "INSERT INTO alert_messages (id, status, queue, channel, kind, body) "
+            "VALUES (%s, 'failed', 'notifier.alerts', 'log', 'alerts.changed', '{}')",
+            message,
+        )
+        letters.append(bury(api, SEND, {"message_id": message}, None))
+    key = bearer(guarded, "default")
+    assert_problem(guarded.client.post(f"{PATH}/{letters[0]}/replay", headers=key), 404)
+    many = {"task": SEND, "since": since}
+    assert guarded.client.post(f"{PATH}/replay", params=many, headers=key).json()["replayed"] == 0
+    answer = api.client.post(f"{PATH}/{letters[0]}/replay")
+    shown = answer.json()
+    assert (answer.status_code, answer.headers["Location"]) == (202, shown["urls"]["self"])
+    assert (shown["dead_letter_id"], shown["kind"], shown["urls"]["replay"]) == (letters[0], "message", None)
+    again = api.client.post(f"{PATH}/replay", params=many).json()
+    assert [(each["dead_letter_id"], each["kind"]) for each in again["data"]] == [(letters[1], "message")]
+    made = {shown["replayed_as"], again["data"][0]["id"]}
+    assert {row for (row,) in api.query("SELECT id::text FROM alert_messages WHERE status = 'queued'")} == made
+    api.query("TRUNCATE alert_messages")
 
 
 def test_replay_while_the_queue_is_full_is_429_and_leaves_the_letter_as_it_was(

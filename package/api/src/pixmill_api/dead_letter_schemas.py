@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-Kind = Literal["job", "delivery", "task"]
+Kind = Literal["job", "delivery", "message", "task"]
 
 
 class DeadLetterError(BaseModel):
@@ -25,7 +25,7 @@ class DeadLetterDocument(BaseModel):
     task: str
     kind: Kind | None = Field(description="what a replay makes; null: it tells of no row, and cannot be replayed")
     payload: dict[str, Any] = Field(
-        description="`job_id`, `delivery_id` or `task_request_id`; else what came, cut after 2,000 bytes"
+        description="`job_id`, `delivery_id`, `message_id` or `task_request_id`; else what came, cut after 2,000 bytes"
     )
     error: DeadLetterError
     attempts: int
@@ -35,7 +35,7 @@ class DeadLetterDocument(BaseModel):
     created_at: datetime.datetime
     replayed_at: datetime.datetime | None
     replayed_by: str | None
-    replayed_as: uuid.UUID | None = Field(description="the job, delivery or task that the replay made")
+    replayed_as: uuid.UUID | None = Field(description="the job, delivery, message or task that the replay made")
     urls: dict[str, str | None] = Field(description="`self`, `replay` while it can be replayed, and `job`, else null")
 
 
@@ -50,7 +50,7 @@ class DeadLetterList(BaseModel):
 class Replay(BaseModel):
     dead_letter_id: uuid.UUID
     kind: Kind
-    id: uuid.UUID = Field(description="of the new job, delivery or task")
+    id: uuid.UUID = Field(description="of the new job, delivery, message or task")
 
 
 class Replays(BaseModel):

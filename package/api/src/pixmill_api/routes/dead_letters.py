@@ -72,16 +72,17 @@ async def get_dead_letter(dead_letter_id: str, context: Shared, caller: Reading)
     status_code=202,
     summary="Send a dead letter again",
     responses={
-        **success(202, JobDocument, DeliveryDocument, TaskDocument),
+        **success(202, JobDocument, DeliveryDocument, TaskDocument, DeadLetterDocument),
         **problems_of(400, 401, 404, 409, 422, 429, 503),
     },
     openapi_extra=KEYED,
 )
 async def replay_dead_letter(request: Request, dead_letter_id: str, context: Shared, caller: Writing) -> Response:
-    """A new job, or a new delivery of the same event, which points at its origin; or a task once more.
+    """A new job, or a new delivery of the same event, which points at its origin; or a task once more; or a message of
+    an alert, and then the answer is the letter.
 
-    409 if the letter was replayed before (the detail names what was made then), if what it tells of was deleted, or if
-    it tells of nothing.
+    409 if the letter was replayed before (the detail names what was made then), if what it tells of was deleted, if its
+    endpoint is disabled, or if it tells of nothing.
     """
     once = once_per_key(request, context, caller)
     letter_id, request_id = _id(dead_letter_id), request_id_of(request)
@@ -117,7 +118,7 @@ async def replay_dead_letters(
     """
     if task not in REPLAYABLE:
         raise InvalidRequest([JsonError("/query/task", f"must be one of {', '.join(REPLAYABLE)}")])
-    which = Letters((caller.project,), task, since, until)
+    which = Letters(projects_of(context, caller), task, since, until)
     found = await run_in_threadpool(
         dead_letter_documents.replay_letters,
         *(context, caller, which),

@@ -51,8 +51,10 @@ def find_letter(context: Context, caller: Caller, letter_id: uuid.UUID) -> dict[
 def replay_letter(
     context: Context, session: Session, caller: Caller, letter_id: uuid.UUID, *, request_id: str
 ) -> tuple[dict[str, Any], str]:
-    """The new job, delivery or task, and its address. Raises NotFound, QueueFull, ScopeMissing for a task that the key
-    could not start, and Conflict for what was replayed or cannot be.
+    """The new job, delivery or task, and its address; of a message, which has none, the letter.
+
+    Raises NotFound, QueueFull, ScopeMissing for a task that the key could not start, and Conflict for what was replayed
+    or cannot be.
     """
     try:
         made = replay(session, letter_id, projects_of(context, caller), by=caller.name, request_id=request_id)
@@ -68,6 +70,9 @@ def replay_letter(
         require_rights(caller, request.task)
         task = task_document(context, request)
         return task, task["urls"]["self"]
+    if made.kind == "message":
+        letter = _document(context, session.get_one(DeadLetter, letter_id))
+        return letter, letter["urls"]["self"]
     context.backlog.admit(session)
     document = shown_job(context, session, found_job(session, caller, made.id))
     return document, document["urls"]["self"]

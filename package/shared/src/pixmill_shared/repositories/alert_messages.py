@@ -56,14 +56,27 @@ _END = Prepared(
 )
 
 
-def enqueue(session: Session, channels: Iterable[str], kind: MessageKind, body: dict[str, Any]) -> None:
-    """One message for each channel; the dispatcher is told when the transaction commits."""
-    session.add_all(
+def enqueue(
+    session: Session, channels: Iterable[str], kind: MessageKind, body: dict[str, Any]
+) -> tuple[uuid.UUID, ...]:
+    """One message for each channel; their ids. The dispatcher is told when the transaction commits."""
+    made = [
         AlertMessage(id=new_id(), queue=QueueName.NOTIFIER_ALERTS, channel=channel, kind=kind, body=body)
         for channel in channels
-    )
+    ]
+    session.add_all(made)
     session.flush()
     session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": WAKE_CHANNEL})
+    return tuple(each.id for each in made)
+
+
+def repeat(session: Session, message_id: uuid.UUID) -> uuid.UUID | None:
+    """The same message for the same channel, from the first try on; None if there is no such message any more."""
+    row = session.get(AlertMessage, message_id)
+    if row is None:
+        return None
+    (made,) = enqueue(session, (row.channel,), MessageKind(row.kind), row.body)
+    return made
 
 
 def claim(session: Session, message_id: uuid.UUID, worker: str, lease: float) -> ClaimedMessage | None:

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.requests import REQUESTABLE
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.models import DeadLetter, Delivery, Job, TaskRequest
+from pixmill_shared.database.models import AlertMessage, DeadLetter, Delivery, Endpoint, Job, TaskRequest
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.repositories import clock
 
 OF_JOBS: Final = (TaskName.FETCH_SOURCE, TaskName.RENDER_JOB, TaskName.GENERATE_CHUNK)
 OF_DELIVERIES: Final = (TaskName.DELIVER_WEBHOOK,)
+OF_MESSAGES: Final = (TaskName.SEND_MESSAGE,)
 OF_REQUESTS: Final = tuple(each.task for each in REQUESTABLE)
 
 
@@ -132,7 +133,9 @@ def lock(session: Session, letter_id: uuid.UUID, projects: tuple[str | None, ...
 
 
 def lock_replayable(session: Session, which: Letters, limit: int) -> Sequence[DeadLetter]:
-    """Not replayed yet, and what they tell of is still there; oldest first. Those that others hold are passed by."""
+    """Not replayed yet, and what they tell of is still there, and its endpoint not disabled; oldest first. Those that
+    others hold are passed by.
+    """
     query = select(DeadLetter).where(*which.conditions(), DeadLetter.replayed_at.is_(None), _has_origin())
     return session.scalars(query.order_by(DeadLetter.id).limit(limit).with_for_update(skip_locked=True)).all()
 
@@ -163,10 +166,13 @@ def _of(projects: tuple[str | None, ...]) -> ColumnElement[bool]:
 def _has_origin() -> ColumnElement[bool]:
     # What the broker brought has none of these keys in its payload, whatever task it names.
     job = exists().where(Job.id == cast(DeadLetter.payload["job_id"].astext, Uuid))
-    delivery = exists().where(Delivery.id == cast(DeadLetter.payload["delivery_id"].astext, Uuid))
+    disabled = exists().where(Endpoint.id == Delivery.endpoint_id, Endpoint.disabled_at.is_not(None))
+    delivery = exists().where(Delivery.id == cast(DeadLetter.payload["delivery_id"].astext, Uuid), ~disabled)
+    message = exists().where(AlertMessage.id == cast(DeadLetter.payload["message_id"].astext, Uuid))
     request = exists().where(TaskRequest.id == cast(DeadLetter.payload["task_request_id"].astext, Uuid))
     return or_(
         DeadLetter.task.in_(OF_JOBS) & job,
         DeadLetter.task.in_(OF_DELIVERIES) & delivery,
+        DeadLetter.task.in_(OF_MESSAGES) & message,
         DeadLetter.task.in_(OF_REQUESTS) & request,
     )

@@ -31,6 +31,14 @@ _REPEAT = Prepared(
     *("uuid", "uuid"),
 )
 
+_ENDPOINT = Prepared(
+    """
+    SELECT e.disabled_at IS NOT NULL AS disabled
+    FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id WHERE d.id = $1 FOR SHARE OF e
+    """,
+    "uuid",
+)
+
 # Ids sort by time, so the first half is that of the one that came with the call. Once each: what was repeated already
 # is found by the repetition, which may have failed in its turn.
 _RECOVER = Prepared(
@@ -83,6 +91,12 @@ def repeat(session: Session, delivery_id: uuid.UUID) -> uuid.UUID | None:
     """
     repeated = new_id()
     return repeated if _REPEAT.run(session, delivery_id, repeated) else None
+
+
+def has_disabled_endpoint(session: Session, delivery_id: uuid.UUID) -> bool:
+    """What is repeated now would be left out. If not, it stays so until the transaction ends."""
+    rows = _ENDPOINT.run(session, delivery_id)
+    return bool(rows and rows[0]["disabled"])
 
 
 def recover(session: Session, endpoint_id: uuid.UUID, since: uuid.UUID, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""Dead letters sent again: a new job or delivery that points at its origin, or a task once more; once a letter.
+"""Dead letters sent again: a new job, delivery or message, or a task once more; each letter once.
 
 Marking the letter and making the work are one transaction, so there is never one without the other.
 """
@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import DeadLetter
 from pixmill_shared.errors import AlreadyReplayed, NotReplayable
-from pixmill_shared.repositories import audit, dead_letters, resending, task_requests
+from pixmill_shared.repositories import alert_messages, audit, dead_letters, resending, task_requests
 from pixmill_shared.repositories.audit import Action
-from pixmill_shared.repositories.dead_letters import OF_DELIVERIES, OF_JOBS, OF_REQUESTS, Letters
+from pixmill_shared.repositories.dead_letters import OF_DELIVERIES, OF_JOBS, OF_MESSAGES, OF_REQUESTS, Letters
 from pixmill_shared.service.repeating import repeat_job
 
 MOST: Final = 1_000
@@ -24,13 +24,18 @@ MOST: Final = 1_000
 _AT_ONCE: Final = 50
 """Letters a transaction: new work holds its lane until the commit, and others want to submit meanwhile."""
 
-REPLAYABLE: Final = tuple(str(task) for task in (*OF_JOBS, *OF_DELIVERIES, *OF_REQUESTS))
+REPLAYABLE: Final = tuple(str(task) for task in (*OF_JOBS, *OF_DELIVERIES, *OF_MESSAGES, *OF_REQUESTS))
 """The tasks whose dead letters tell of a row, which can be repeated."""
 
 
-Kind = Literal["job", "delivery", "task"]
+Kind = Literal["job", "delivery", "message", "task"]
 
-_ORIGIN: Final[dict[Kind, str]] = {"job": "job_id", "delivery": "delivery_id", "task": "task_request_id"}
+_ORIGIN: Final[dict[Kind, str]] = {
+    "job": "job_id",
+    "delivery": "delivery_id",
+    "message": "message_id",
+    "task": "task_request_id",
+}
 """What names the row in a letter's payload."""
 
 
@@ -86,7 +91,7 @@ def replay_many(
         with database.session_scope() as session:
             letters = dead_letters.lock_replayable(session, which, wanted)
             for letter in letters:
-                # Deleted since it was looked for: the next look leaves it out.
+                # Deleted, or its endpoint disabled, since it was looked for: the next look leaves it out.
                 with contextlib.suppress(NotReplayable):
                     made.append(_replay(session, letter, by, request_id))
         if len(letters) < wanted:
@@ -98,6 +103,8 @@ def replay_many(
 
 def kind_of(letter: DeadLetter) -> Kind | None:
     """What a replay of it makes; None: it tells of no row."""
+    if letter.task in OF_MESSAGES and _ORIGIN["message"] in letter.payload:
+        return "message"  # which is nobody's project's
     if letter.project is None:
         return None
     if letter.task in OF_JOBS:
@@ -124,7 +131,11 @@ def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | Non
         case "job":
             made = repeat_job(session, origin, request_id=request_id)
         case "delivery":
+            if resending.has_disabled_endpoint(session, origin):
+                raise NotReplayable("The endpoint is disabled. Enable it first: PATCH it with disabled: false.")
             made = resending.repeat(session, origin)
+        case "message":
+            made = alert_messages.repeat(session, origin)
         case "task":
             made = task_requests.repeat(session, origin, requested_by=by, request_id=request_id)
     if made is None:
