@@ -24,6 +24,8 @@ from pixmill_shared.domain.backoff import exponential
 from pixmill_shared.errors import TransientError
 from pixmill_shared.repositories import chunks
 from pixmill_shared.repositories.chunks import Result
+from pixmill_shared.service.exhaustion import give_up_chunk
+from pixmill_shared.service.failures import record_chunk_failure
 from pixmill_shared.settings.work import WorkSettings
 from pixmill_shared.storage import StorageUnavailable
 
@@ -226,3 +228,22 @@ def test_a_message_that_is_there_before_it_is_known_to_be_published_is_waited_fo
     worker.join(60)
     assert found
     assert found[0] is not None
+
+
+def test_chunk_that_raised_once_and_then_died_each_time_leaves_what_it_raised_in_the_letter(easel: Easel) -> None:
+    easel.submit("Tea")
+    (chunk_id,) = easel.due()
+    with easel.database.session_scope() as session:
+        claimed = chunks.claim(session, chunk_id, "w", 60)
+        assert claimed is not None
+        with pytest.raises(TransientError) as raised:
+            raise TransientError(ErrorCode.STORAGE_UNAVAILABLE, "The storage did not answer.")
+        assert record_chunk_failure(session, claimed, raised.value, settings=WorkSettings()) == "retried"
+        session.execute(text("UPDATE generation_chunks SET run_at = NULL, dispatched_at = now()"))
+        assert chunks.claim(session, chunk_id, "w", 60)
+        session.execute(text("UPDATE generation_chunks SET lease_until = now() - interval '1 s'"))
+        (row,) = chunks.WORK.exhausted(session, 2)
+        give_up_chunk(session, row["id"], row["fence"])
+    said = easel.scalar("SELECT traceback FROM dead_letters")
+    assert said.startswith("Traceback (most recent call last)")
+    assert "The storage did not answer." in said

@@ -9,14 +9,20 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from pixmill_shared.contract.queues import QueueName
+from pixmill_shared.contract.codes import ErrorCode
+from pixmill_shared.contract.queues import Priority, QueueName
+from pixmill_shared.contract.requests import REQUESTABLE
+from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
-from pixmill_shared.database.models import DeadLetter, Delivery, Job, JobEvent, Output, Rendition
+from pixmill_shared.database.models import DeadLetter, Delivery, Job, JobEvent, Output, Rendition, TaskRequest
 from pixmill_shared.dispatcher.kinds import KINDS
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.domain.jobs import Stage
-from pixmill_shared.repositories import deliveries, jobs
-from pixmill_shared.service.exhaustion import give_up_job
+from pixmill_shared.errors import TransientError
+from pixmill_shared.repositories import deliveries, jobs, task_requests
+from pixmill_shared.service.exhaustion import give_up_job, give_up_task
+from pixmill_shared.service.failures import record_task_failure
+from pixmill_shared.settings.work import WorkSettings
 
 QUEUES = [queue.value for kind in KINDS for queue in kind.queues]
 
@@ -25,7 +31,7 @@ QUEUES = [queue.value for kind in KINDS for queue in kind.queues]
 def database(postgres_url: str) -> Iterator[Database]:
     database = Database(postgres_url, pool_size=4, max_overflow=16)
     with database.session_scope() as session:
-        session.execute(text("TRUNCATE jobs, renditions, dead_letters CASCADE"))
+        session.execute(text("TRUNCATE jobs, renditions, task_requests, dead_letters CASCADE"))
     yield database
     database.dispose()
 
@@ -223,6 +229,28 @@ def test_message_that_nobody_claimed_is_due_again(database: Database) -> None:
         assert jobs.WORK.forget_lost(session, QUEUES, 60, 10) == 0
         assert jobs.WORK.forget_lost(session, QUEUES, 0.0001, 10) == 1
         assert [row.id for row in jobs.WORK.take_due(session, QUEUES, 10)] == [job_id]
+
+
+def test_task_that_raised_once_and_then_died_each_time_leaves_what_it_raised_in_the_letter(database: Database) -> None:
+    wanted = next(each for each in REQUESTABLE if each.task is TaskName.RECORD_HEARTBEAT)
+    with database.session_scope() as session:
+        made = task_requests.insert(session, wanted, {}, project="p", priority=Priority.NORMAL, requested_by="a test")
+        claimed = task_requests.claim(session, made, "w", 60)
+        assert claimed is not None
+        with pytest.raises(TransientError) as raised:
+            raise TransientError(ErrorCode.STORAGE_UNAVAILABLE, "The storage did not answer.")
+        assert record_task_failure(session, claimed, raised.value, settings=WorkSettings()) == "retried"
+        session.execute(text("UPDATE task_requests SET run_at = NULL"))
+        assert task_requests.claim(session, made, "w", 60)
+        session.execute(text("UPDATE task_requests SET lease_until = now() - interval '1 s'"))
+        (row,) = task_requests.WORK.exhausted(session, 2)
+        give_up_task(session, row["id"], row["fence"])
+    with database.session_scope() as session:
+        (letter,) = session.scalars(select(DeadLetter)).all()
+        assert letter.traceback is not None
+        assert letter.traceback.startswith("Traceback (most recent call last)")
+        assert "The storage did not answer." in letter.traceback
+        assert session.scalar(select(TaskRequest.traceback)) is None, "the letter has it"
 
 
 def test_job_whose_process_dies_each_time_fails_with_a_dead_letter(database: Database) -> None:

@@ -303,3 +303,7 @@ def test_process_that_died_after_an_error_was_told_fails_with_that_error(runtime
     job, events, _, (letter,) = state(runtime)
     assert (job.status, error_of(job)["code"], letter.error["code"]) == ("failed", "source_timeout", "source_timeout")
     assert events == ["job.failed"]
+    assert letter.traceback is not None
+    assert "example.com took too long." in letter.traceback
+    assert "Traceback (most recent call last)" in letter.traceback
+    assert job.traceback is None, "the letter has it"

@@ -162,7 +162,7 @@ _FINISH_ITEM = Prepared(
         'outputs', (SELECT coalesce(jsonb_agg(name ORDER BY position), '[]') FROM made))
       FROM job, item
     ),
-    fresh AS (UPDATE generation_chunks SET attempts = 1, error = NULL WHERE id = $2)
+    fresh AS (UPDATE generation_chunks SET attempts = 1, error = NULL, traceback = NULL WHERE id = $2)
     SELECT (SELECT jsonb_agg(rendition.storage_key) FROM rendition) AS kept, (SELECT count(*) FROM linked) AS outputs,
            pg_notify('{WAKE_CHANNEL}', '') FROM item
     """,
@@ -174,7 +174,8 @@ _FINISH = Prepared(
     f"""
     WITH chunk AS (
       UPDATE generation_chunks
-      SET status = 'completed', lease_until = NULL, claimed_by = NULL, finished_at = clock_timestamp(), error = NULL
+      SET status = 'completed', lease_until = NULL, claimed_by = NULL, finished_at = clock_timestamp(), error = NULL,
+          traceback = NULL
       WHERE id = $1 RETURNING job_id, priority
     ),
     counts AS (
@@ -211,12 +212,12 @@ _FINISH = Prepared(
 _RETRY = Prepared(
     """
     UPDATE generation_chunks
-    SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4,
+    SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4, traceback = $6,
         lease_until = NULL, claimed_by = NULL,
         attempts = CASE WHEN $5 THEN attempts ELSE greatest(attempts - 1, 0) END
     WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
     """,
-    *("uuid", "bigint", "double precision", "jsonb", "boolean"),
+    *("uuid", "bigint", "double precision", "jsonb", "boolean", "text"),
 )
 
 
@@ -279,7 +280,13 @@ def finish(session: Session, chunk: ClaimedChunk) -> None:
 
 
 def retry(
-    session: Session, chunk: ClaimedChunk, delay: float, error: dict[str, Any] | None, *, counted: bool = True
+    session: Session,
+    chunk: ClaimedChunk,
+    delay: float,
+    error: dict[str, Any] | None,
+    *,
+    counted: bool = True,
+    traceback: str | None = None,
 ) -> bool:
     """What is unfinished is tried again after ``delay`` seconds. False: the claim was lost."""
-    return bool(_RETRY.run(session, chunk.id, chunk.fence, delay, error, counted))
+    return bool(_RETRY.run(session, chunk.id, chunk.fence, delay, error, counted, traceback))

@@ -145,7 +145,8 @@ COMPLETE: Final = Prepared(
     WITH job AS (
       UPDATE jobs
       SET status = 'completed', stage = NULL, progress = 100, finished_at = clock_timestamp(), lease_until = NULL,
-          source = source || $6, source_sha256 = $7, sequence = sequence + 1 + jsonb_array_length($8), error = NULL
+          source = source || $6, source_sha256 = $7, sequence = sequence + 1 + jsonb_array_length($8), error = NULL,
+          traceback = NULL
       WHERE id = $1 AND fence = $2 AND status = 'processing'
       RETURNING id, project, batch_id, sequence, api_key_id, webhook_url
     ),
@@ -168,7 +169,7 @@ COMPLETE_GENERATION: Final = Prepared(
     WITH job AS (
       UPDATE jobs
       SET status = 'completed', stage = NULL, progress = 100, finished_at = clock_timestamp(), sequence = sequence + 1,
-          error = NULL
+          error = NULL, traceback = NULL
       WHERE id = $1 AND fence = $2 AND status = 'processing'
         AND (SELECT finished_chunks = total_chunks FROM generations WHERE job_id = $1)
       RETURNING id, project, batch_id, sequence, api_key_id, webhook_url
@@ -186,7 +187,7 @@ def _ended(status: JobStatus, guard: str, error: str = "NULL") -> str:
     job AS (
       UPDATE jobs
       SET status = '{status}', stage = NULL, finished_at = clock_timestamp(), lease_until = NULL, run_at = NULL,
-          dispatched_at = NULL, waits_for = NULL, error = {error}, sequence = sequence + 1
+          dispatched_at = NULL, waits_for = NULL, error = {error}, traceback = NULL, sequence = sequence + 1
       WHERE {guard}
       RETURNING id, project, batch_id, sequence, api_key_id, webhook_url, attempts
     ),

@@ -84,7 +84,7 @@ _ADVANCE = Prepared(
     job AS (
       UPDATE jobs
       SET status = 'queued', stage = $3, queue = $4, source_key = $5, source_sha256 = $6, source = source || $7,
-          attempts = 0, lease_until = NULL, claimed_by = NULL, progress = $8, error = NULL,
+          attempts = 0, lease_until = NULL, claimed_by = NULL, progress = $8, error = NULL, traceback = NULL,
           turn = (SELECT turn FROM next)
       WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
     )
@@ -97,7 +97,7 @@ _RETRY = Prepared(
     f"""
     WITH job AS (
       UPDATE jobs
-      SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4,
+      SET status = 'queued', run_at = clock_timestamp() + make_interval(secs => $3), error = $4, traceback = $6,
           lease_until = NULL, claimed_by = NULL,
           attempts = CASE WHEN $5 THEN attempts ELSE greatest(attempts - 1, 0) END
       WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
@@ -105,7 +105,7 @@ _RETRY = Prepared(
     {RELEASED}
     SELECT id, (SELECT array_agg(key) FROM released) AS released FROM job
     """,
-    *("uuid", "bigint", "double precision", "jsonb", "boolean"),
+    *("uuid", "bigint", "double precision", "jsonb", "boolean", "text"),
 )
 
 # A claim that was given back was no attempt. Whoever drops the reservation wakes the job; that it is due with the
@@ -217,12 +217,20 @@ def advance(
     return bool(_ADVANCE.run(session, job.id, job.fence, stage, queue, source_key, source_sha256, found, progress))
 
 
-def retry(session: Session, job: ClaimedJob, delay: float, error: dict[str, Any], *, counted: bool = True) -> bool:
+def retry(
+    session: Session,
+    job: ClaimedJob,
+    delay: float,
+    error: dict[str, Any],
+    *,
+    counted: bool = True,
+    traceback: str | None = None,
+) -> bool:
     """End the claim and run the stage again after ``delay`` seconds; as if not tried, unless ``counted``.
 
     False: the claim was lost.
     """
-    return _ended(session, _RETRY.run(session, job.id, job.fence, delay, error, counted))
+    return _ended(session, _RETRY.run(session, job.id, job.fence, delay, error, counted, traceback))
 
 
 def wait(session: Session, job: ClaimedJob, key: str) -> bool:

@@ -79,7 +79,8 @@ _CLAIM = Prepared(
 _END = Prepared(
     """
     UPDATE task_requests
-    SET status = $3, result = $4, error = $5, lease_until = NULL, claimed_by = NULL, finished_at = clock_timestamp()
+    SET status = $3, result = $4, error = $5, traceback = NULL, lease_until = NULL, claimed_by = NULL,
+        finished_at = clock_timestamp()
     WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
     """,
     *("uuid", "bigint", "text", "jsonb", "jsonb"),
@@ -88,12 +89,12 @@ _END = Prepared(
 _RETRY = Prepared(
     """
     UPDATE task_requests
-    SET status = 'queued', error = $3, lease_until = NULL, claimed_by = NULL,
+    SET status = 'queued', error = $3, traceback = $6, lease_until = NULL, claimed_by = NULL,
         run_at = clock_timestamp() + make_interval(secs => $4),
         attempts = CASE WHEN $5 THEN attempts ELSE greatest(attempts - 1, 0) END
     WHERE id = $1 AND fence = $2 AND status = 'processing' RETURNING id
     """,
-    *("uuid", "bigint", "jsonb", "double precision", "boolean"),
+    *("uuid", "bigint", "jsonb", "double precision", "boolean", "text"),
 )
 
 _PUT_OFF = Prepared(
@@ -174,10 +175,16 @@ def finish(session: Session, claimed: ClaimedRequest, result: dict[str, Any] | N
 
 
 def retry(
-    session: Session, claimed: ClaimedRequest, delay: float, error: dict[str, Any], *, counted: bool = True
+    session: Session,
+    claimed: ClaimedRequest,
+    delay: float,
+    error: dict[str, Any],
+    *,
+    counted: bool = True,
+    traceback: str | None = None,
 ) -> bool:
     """Another try after ``delay`` seconds. False: the claim was lost."""
-    return bool(_RETRY.run(session, claimed.id, claimed.fence, error, delay, counted))
+    return bool(_RETRY.run(session, claimed.id, claimed.fence, error, delay, counted, traceback))
 
 
 def fail(session: Session, row_id: uuid.UUID, fence: int, error: dict[str, Any]) -> bool:

@@ -28,16 +28,25 @@ from pixmill_shared.settings.work import WorkSettings
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
     """``failed``, with its event and webhook, and a dead letter.
 
-    ``attempts_exhausted`` if its process died each time, else the error of the last try that could tell.
+    ``attempts_exhausted`` if its process died each time, else the error of the last try that could tell, with its
+    traceback.
     """
     row = session.get_one(Job, job_id)
-    task, project, attempts = STAGE_TASKS[Stage(row.stage or "")], row.project, row.attempts
+    task, attempts, traceback = STAGE_TASKS[Stage(row.stage or "")], row.attempts, row.traceback
     error = row.error or error_document(
         ErrorCode.ATTEMPTS_EXHAUSTED, f"The process that worked on it died at each of {attempts} attempts."
     )
     if jobs.fail(session, job_id, fence, error):
         payload = dict(JobPayload(job_id=str(job_id)))
-        dead_letters.bury(session, project=project, task=task, payload=payload, error=error, attempts=attempts)
+        dead_letters.bury(
+            session,
+            project=row.project,
+            task=task,
+            payload=payload,
+            error=error,
+            attempts=attempts,
+            traceback=traceback,
+        )
 
 
 def give_up_chunk(session: Session, chunk_id: uuid.UUID, fence: int) -> None:
@@ -57,6 +66,7 @@ def give_up_chunk(session: Session, chunk_id: uuid.UUID, fence: int) -> None:
             payload=payload | dict(JobPayload(job_id=str(row.job_id))),
             error=error,
             attempts=row.attempts,
+            traceback=row.traceback,
         )
         chunks.drop_all(session, row.job_id)
     chunks.drop(session, chunk_id)
@@ -124,4 +134,5 @@ def give_up_task(session: Session, request_id: uuid.UUID, fence: int) -> None:
             payload=dict(RequestPayload(task_request_id=str(request_id))),
             error=error,
             attempts=row.attempts,
+            traceback=row.traceback,
         )

@@ -103,8 +103,10 @@ def _record(
     """``retry`` and ``fail`` end the claim, and say whether it was there still."""
     document = error_document(error.code, error.detail)
     verdict = _verdict(error, claimed.attempts, claimed.age, settings)
+    told = _traceback_of(error)
     if isinstance(verdict, Again):
-        return "retried" if retry(session, claimed, verdict.delay, document, counted=verdict.counted) else "lost"
+        again = retry(session, claimed, verdict.delay, document, counted=verdict.counted, traceback=told)
+        return "retried" if again else "lost"
     if not fail(document):
         return "lost"
     if verdict.buried:
@@ -115,7 +117,7 @@ def _record(
             payload=payload,
             error=document,
             attempts=claimed.attempts,
-            traceback=_traceback_of(error),
+            traceback=told,
         )
     return "failed"
 

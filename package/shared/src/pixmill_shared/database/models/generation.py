@@ -49,6 +49,8 @@ class GenerationChunk(WorkColumns, Base):
 
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     position: Mapped[int]
+    #: As a job's.
+    traceback: Mapped[str | None]
 
     @declared_attr.directive
     @classmethod

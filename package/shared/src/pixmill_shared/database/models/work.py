@@ -85,6 +85,8 @@ class Job(WorkColumns, Base):
     webhook_url: Mapped[str | None]
     request_id: Mapped[str | None]
     progress: Mapped[int] = mapped_column(SmallInteger, server_default=ZERO)
+    #: Of ``error``, if that was raised: for the dead letter, should the processes of all later attempts die.
+    traceback: Mapped[str | None]
     sequence: Mapped[int] = mapped_column(Integer, server_default=ZERO)
     #: The job that this one repeats.
     retry_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
@@ -169,6 +171,8 @@ class TaskRequest(WorkColumns, Base):
     task: Mapped[str]
     payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     result: Mapped[dict[str, Any] | None]
+    #: As a job's.
+    traceback: Mapped[str | None]
     #: The API key's name and public part, or who runs the command.
     requested_by: Mapped[str]
     request_id: Mapped[str | None]

@@ -22,6 +22,8 @@ def upgrade() -> None:
     _items()
     _meters()
     generating = sa.text("kind = 'generate' AND finished_at IS NULL")
+    for table in ("jobs", "task_requests"):
+        op.add_column(table, sa.Column("traceback", sa.Text(), nullable=True))
     op.create_index("ix_jobs_generating", "jobs", ["started_at"], postgresql_where=generating)
     op.create_index("ix_jobs_project_kind", "jobs", ["project", "kind", "id"])
 
@@ -69,6 +71,7 @@ def _chunks() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("traceback", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
