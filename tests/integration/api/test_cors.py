@@ -6,6 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.integration.api.running import Api, environment, run_to_end, running_api
+from tests.integration.api.test_bad_input import assert_problem
+from tests.integration.api.test_serving import signed
 
 APP = "https://app.example.com"
 OTHER = "https://evil.example.com"
@@ -47,12 +49,23 @@ def test_preflight_of_a_named_origin_lets_method_and_headers_through(named: Api,
     )
     assert answer.headers["Access-Control-Max-Age"] == "7200"
     assert "Origin" in answer.headers["Vary"]
+    assert answer.headers["X-Request-ID"]
 
 
 def test_preflight_of_another_origin_is_refused(named: Api) -> None:
     answer = preflight(named, OTHER)
-    assert answer.status_code == 400
+    assert_problem(answer, 400, "http_error")
     assert ALLOWED not in answer.headers
+    assert "Origin" in answer.headers["Vary"]
+    counted = 'pixmill_http_requests_total{method="OPTIONS",route="unmatched",status="400"}'
+    assert counted in named.client.get("/metrics").text
+
+
+def test_error_that_nobody_expects_can_be_read_by_the_page_too(named: Api) -> None:
+    # No link of ours has such a key.
+    answer = named.client.get(signed(named, "a//b", 3600), headers={"Origin": APP})
+    assert_problem(answer, 500, "internal")
+    assert answer.headers[ALLOWED] == APP
 
 
 def test_answers_errors_and_refusals_can_be_read_by_the_page(named: Api) -> None:

@@ -12,7 +12,7 @@ from pixmill_api import cors, openapi_document, problems
 from pixmill_api.auth import Context
 from pixmill_api.inline.worker import inline_worker
 from pixmill_api.limits import RateLimiter
-from pixmill_api.middleware import RequestContext
+from pixmill_api.middleware import LastResort, RequestContext
 from pixmill_api.progress import wiring
 from pixmill_api.routes import (
     archives,
@@ -58,7 +58,7 @@ from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
 from pixmill_shared.settings.egress import EgressSettings
-from pixmill_shared.settings.generation import ChunkSettings
+from pixmill_shared.settings.generation import ChunkSettings, PaceSettings
 from pixmill_shared.settings.process import ListenSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.secrets import RotationSettings
@@ -108,6 +108,7 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
         batches=BatchSettings.load(),
         generation=GenerationLimitSettings.load(),
         chunks=ChunkSettings.load(),
+        pace=PaceSettings.load(),
         egress_allow=egress.allow_list(),
         rotation_grace=RotationSettings.load().grace,
         archives=ArchiveSettings.load(),
@@ -137,9 +138,11 @@ def create_app(runtime: Runtime | None = None) -> FastAPI:
     for module in _RESOURCES:
         app.include_router(module.router)
 
+    # From the app outwards.
     app.add_middleware(TusProtocol)
-    app.add_middleware(RequestContext)
+    app.add_middleware(LastResort)
     cors.install(app, CorsSettings.load().origins)
+    app.add_middleware(RequestContext)
     return app
 
 

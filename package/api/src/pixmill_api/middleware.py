@@ -1,4 +1,4 @@
-"""Around every request: its id, its log line, its metrics, and the last resort for errors."""
+"""Around every request: its id, its log line and its metrics; and, closer to the app, the last resort for errors."""
 
 import re
 import time
@@ -52,11 +52,6 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, traffic.receive, traffic.send)
-            except Exception:  # the boundary of the process: whatever a handler raises, the client gets a problem
-                log.exception("request failed", method=request.method, path=request.url.path)
-                if traffic.status:
-                    raise  # half an answer is out; the server breaks the connection
-                await problems.internal_error(request)(scope, traffic.receive, traffic.send)
             finally:
                 _record(request, traffic, time.perf_counter() - started)
 
@@ -74,12 +69,39 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, answer)
-            except Exception:  # the boundary of the process, as above; the server closes the connection with 1011
+            except Exception:  # the boundary of the process; the server closes the connection with 1011
                 log.exception("socket failed", path=connection.url.path)
                 raise
             finally:
                 ms = round((time.perf_counter() - started) * 1000, 1)
                 log.info("socket closed", path=connection.url.path, ms=ms)
+
+
+class LastResort:
+    """Inside of what adds to answers: an error that nobody expected is one that a page may read too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:  # the boundary of the process: whatever a handler raises, the client gets a problem
+            request = Request(scope)
+            log.exception("request failed", method=request.method, path=request.url.path)
+            if begun:
+                raise  # half an answer is out; the server breaks the connection
+            await problems.internal_error(request)(scope, receive, send)
 
 
 class _Traffic:

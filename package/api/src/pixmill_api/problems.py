@@ -111,6 +111,7 @@ _OF_STATUS: Final = {
 NO_HTTP: Final = Kind(400, ProblemCode.MALFORMED, "The request cannot be read")
 HEAD_STALLED: Final = Kind(408, ProblemCode.HEAD_STALLED, "The head of the request came too slowly")
 HEAD_TOO_LARGE: Final = Kind(431, ProblemCode.HEAD_TOO_LARGE, "The head of the request has too many bytes")
+PREFLIGHT_REFUSED: Final = Kind(400, ProblemCode.HTTP, "Pages of that origin may not do that")
 _INTERNAL: Final = Kind(500, ProblemCode.INTERNAL, "Something went wrong on our side")
 _DATABASE: Final = Kind(503, ProblemCode.DATABASE_UNAVAILABLE, "The database does not answer")
 _STORAGE: Final = Kind(503, ErrorCode.STORAGE_UNAVAILABLE, "The storage does not answer")
