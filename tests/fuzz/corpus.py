@@ -6,6 +6,7 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
+from pixmill_imaging.domain.structure import MOST_PARTS
 from pixmill_imaging.testing.pictures import encoded, jpeg, photo
 from tests.integration.imaging.moving import Stored, apng, ball, gif, saved
 
@@ -101,6 +102,26 @@ def many_frames(count):
     return gif((4, 4), [Stored((0, 0, 1, 1), b"\1")] * count, palette=bytes(768))
 
 
+def in_many_parts(count):
+    """By format: a file that can be decoded, in so many parts, all but a few of which are empty."""
+    picture = photo(*SIZE, seed=3)
+    whole, still, rows = (encoded(picture, name) for name in ("JPEG", "GIF", "PNG"))
+    webp, avif = encoded(picture, "WEBP"), encoded(picture, "AVIF", speed=10)
+    screen = 13 + (3 << (still[10] & 7) + 1)
+    chunk = struct.pack(">I4sI", 0, b"noNe", zlib.crc32(b"noNe"))
+    chunks = webp[12:] + b"NONE\0\0\0\0" * count
+    return {
+        "jpeg": whole[:2] + b"\xff\xfe\0\2" * count + whole[2:],
+        "jpeg by padding": whole[:2] + b"\xff" * count + whole[2:],
+        "gif": still[:screen] + b"!\xfe\1x\0" * count + still[screen:],
+        "gif by one extension": still[:screen] + b"!\1" + b"\1x" * count + b"\0" + still[screen:],
+        "png": rows[:33] + chunk * count + rows[33:],
+        "png behind its rows": rows[:-12] + chunk * count + rows[-12:],
+        "webp": b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks,
+        "avif": avif + struct.pack(">I4s", 8, b"free") * count,
+    }
+
+
 @cache
 def hostile_files():
     """By name: the code that each must fail with, or None where it must be made, and the bytes."""
@@ -138,5 +159,7 @@ def hostile_files():
             for name, tag, values in (("orientation", 0x0112, (0, 9)), ("unit", 0x0128, (0, 4, 5)))
             for value in values
         },
+        **{f"parts without end: {name}": ("undecodable", data) for name, data in in_many_parts(MOST_PARTS + 1).items()},
+        **{f"parts: {name}": (None, data) for name, data in in_many_parts(1_000).items()},
         "tiff with orientation 0, cut in half": ("undecodable", odd_tiff[: len(odd_tiff) // 2]),
     }

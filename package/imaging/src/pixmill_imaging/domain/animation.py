@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from pixmill_imaging.domain.geometry import Size
 from pixmill_imaging.domain.sniff import SourceFormat
+from pixmill_imaging.domain.structure import PartCount
 
 #: Frames are counted no further than this: no limit may be higher, and the count of a hostile file costs no minutes.
 MOST_COUNTED: Final = 10_000
@@ -39,7 +40,10 @@ class Part(NamedTuple):
 
 
 def frame_count(data: bytes, source_format: SourceFormat) -> int:
-    """At least 1, at most ``MOST_COUNTED``. What PNG and AVIF give is what the file claims: it may have fewer."""
+    """At least 1, at most ``MOST_COUNTED``. What PNG and AVIF give is what the file claims: it may have fewer.
+
+    Raises PermanentError ``undecodable`` for a file of too many parts.
+    """
     # Imported here, as these modules describe their frames in the types above.
     from pixmill_imaging.domain import apng, avif, gif
 
@@ -57,8 +61,9 @@ def frame_count(data: bytes, source_format: SourceFormat) -> int:
 
 def _webp_frames(data: bytes) -> int:
     """The ANMF chunks of the RIFF container; each chunk is padded to an even length."""
-    at, count = 12, 0
+    at, count, parts = 12, 0, PartCount()
     while at + 8 <= len(data) and count < MOST_COUNTED:
+        parts.add()
         count += data[at : at + 4] == b"ANMF"
         length = int.from_bytes(data[at + 4 : at + 8], "little")
         at += 8 + length + length % 2

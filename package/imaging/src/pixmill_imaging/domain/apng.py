@@ -50,13 +50,14 @@ def parts(data: bytes, canvas: Size) -> Iterator[Part]:
 
 
 def _control(data: bytes) -> tuple[int, int] | None:
+    """All chunks are walked over: whether there are too many is known before a decoder does the same."""
+    found, is_before_pixels = None, True
     for chunk in chunks(data):
-        if chunk.kind == b"acTL" and len(chunk.body) == 8:
+        is_before_pixels = is_before_pixels and chunk.kind != b"IDAT"
+        if is_before_pixels and found is None and chunk.kind == b"acTL" and len(chunk.body) == 8:
             frames, times = struct.unpack(">II", chunk.body)
-            return frames, times
-        if chunk.kind == b"IDAT":
-            break
-    return None
+            found = frames, times
+    return found
 
 
 def _part(

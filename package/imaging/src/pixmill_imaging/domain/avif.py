@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from pixmill_imaging.domain.structure import PartCount
+
 #: The boxes on the way to a track's sample sizes, each within the one before.
 _SIZES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")
 _MOVIE: Final = (b"moov", b"mvhd")
@@ -101,13 +103,18 @@ def _most(number: _Number) -> int:
     return int(2 ** (8 * struct.calcsize(number.code)) - 1)
 
 
-def _found(data: bytes, path: tuple[bytes, ...], at: int = 0, end: int | None = None) -> Iterator[_Box]:
-    """All boxes at the end of ``path``."""
-    for box in _boxes(data, at, len(data) if end is None else end):
+def _found(data: bytes, path: tuple[bytes, ...]) -> Iterator[_Box]:
+    """All boxes at the end of ``path``. Raises PermanentError for too many on the way."""
+    return _within(data, path, 0, len(data), PartCount())
+
+
+def _within(data: bytes, path: tuple[bytes, ...], at: int, end: int, parts: PartCount) -> Iterator[_Box]:
+    for box in _boxes(data, at, end):
+        parts.add()
         if box.kind == path[0] and len(path) == 1:
             yield box
         elif box.kind == path[0]:
-            yield from _found(data, path[1:], box.body, box.end)
+            yield from _within(data, path[1:], box.body, box.end, parts)
 
 
 def _boxes(data: bytes, at: int, end: int) -> Iterator[_Box]:

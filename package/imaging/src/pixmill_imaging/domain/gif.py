@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from pixmill_imaging.domain.animation import Disposal, Part
 from pixmill_imaging.domain.geometry import Size
+from pixmill_imaging.domain.structure import MOST_PARTS, PartCount
 
 _INTRODUCER: Final = re.compile(rb"[,!;]")
 _IMAGE: Final = 0x2C
@@ -62,8 +63,8 @@ def canvas(data: bytes) -> Size:
 
 
 def plays(data: bytes) -> int:
-    """How often the animation is shown, 0 for ever. The file holds how often it is repeated."""
-    for block in _blocks(data):
+    """How often the animation is shown, 0 for ever. The file holds how often it is repeated, near its beginning."""
+    for block in islice(_blocks(data), MOST_PARTS):
         name, repeats = data[block.start + 3 : block.start + 14], data[block.start + 14 : block.start + 18]
         if block.label == _APPLICATION and name in _REPEATS and repeats[:2] == b"\x03\x01" and len(repeats) == 4:
             times = int.from_bytes(repeats[2:4], "little")
@@ -83,7 +84,10 @@ def parts(data: bytes, screen: Size) -> Iterator[Part]:
 
 
 def _blocks(data: bytes) -> Iterator[_Block]:
-    at = 13 + _palette_bytes(data[10] if len(data) > 10 else 0)
+    """Raises PermanentError for too many extensions, or runs of bytes in them, which Pillow puts together. How many
+    images there are, is for the limits.
+    """
+    at, parts = 13 + _palette_bytes(data[10] if len(data) > 10 else 0), PartCount()
     # Stray bytes between blocks are skipped.
     while (found := _INTRODUCER.search(data, at)) and found.group() != b";":
         start = found.start()
@@ -91,7 +95,8 @@ def _blocks(data: bytes) -> Iterator[_Block]:
         if start + (11 if is_image else 3) > len(data):
             return
         body = start + 11 + _palette_bytes(data[start + 9]) if is_image else start + 2
-        at = _after_sub_blocks(data, body)
+        at, runs = _after_sub_blocks(data, body)
+        parts.add(0 if is_image else 1 + runs)
         yield _Block(start, at, is_image, -1 if is_image else data[start + 1])
 
 
@@ -99,11 +104,13 @@ def _palette_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _after_sub_blocks(data: bytes, at: int) -> int:
-    end = len(data)
+def _after_sub_blocks(data: bytes, at: int) -> tuple[int, int]:
+    """Where they end, and how many there are."""
+    end, runs = len(data), 0
     while at < end and data[at]:
         at += 1 + data[at]
-    return at + 1
+        runs += 1
+    return at + 1, runs
 
 
 def _control(body: bytes) -> _Control:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from pixmill_imaging.domain.structure import PartCount
+
 _SCAN: Final = 0xDA
 _END: Final = b"\xff\xd9"
 #: Frames begin with one of these; the others between are tables (DHT, JPG, DAC).
@@ -37,9 +39,10 @@ def unread_coding(data: bytes) -> str | None:
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
-    """Up to the first scan, or to where the structure ends."""
-    at = 2
+    """Up to the first scan, or to where the structure ends. Raises PermanentError for too many of them."""
+    at, parts = 2, PartCount()
     while data[at : at + 1] == b"\xff" and at + 1 < len(data):
+        parts.add()
         marker = data[at + 1]
         # Markers may be padded by any number of 0xff; a segment is its marker and its length, which counts itself.
         if marker == 0xFF:

@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from pixmill_imaging.domain.structure import PartCount
+
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 #: A text may be compressed: this much of it is read, so that it cannot be a bomb.
 _MOST_BYTES: Final = 1_000_000
@@ -40,9 +42,10 @@ def text_blocks(data: bytes) -> TextBlocks:
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """In the order of the file; the last one may be cut off."""
-    at, view = len(SIGNATURE), memoryview(data)
+    """In the order of the file; the last one may be cut off. Raises PermanentError for too many of them."""
+    at, view, parts = len(SIGNATURE), memoryview(data), PartCount()
     while at + 8 <= len(data):
+        parts.add()
         length, kind = struct.unpack_from(">I4s", data, at)
         yield Chunk(kind, view[at + 8 : at + 8 + length])
         at += 12 + length
