@@ -29,6 +29,7 @@ from pixmill_shared.repositories import chunks, generations
 from pixmill_shared.repositories.generations import NewGeneration, NewItem
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.claims import Check
+from pixmill_shared.settings.generation import PaceSettings
 from pixmill_shared.settings.work import WorkSettings
 
 RECIPE = {"outputs": [{"name": "picture", "format": "png", "operations": []}]}
@@ -74,7 +75,8 @@ class Easel:
     database: Database
     path: str
     real: Provider | Unavailable = field(default_factory=Painter)
-    settings: GenerationSettings = field(default_factory=lambda: GenerationSettings(rpm=0))
+    settings: GenerationSettings = field(default_factory=GenerationSettings)
+    rpm: int = 0
     patience: int = 3
     job_timeout: float = 1800
 
@@ -102,7 +104,7 @@ class Easel:
         card = PlaceholderProvider(FontBook())
         return Studio(
             *(self.database, self.store, engine, None, self.real, card, self.settings),
-            *(self.patience, self.job_timeout, random.Random(1)),
+            *(PaceSettings(rpm=self.rpm), self.patience, self.job_timeout, random.Random(1)),
         )
 
     def run(self, chunk_id: uuid.UUID) -> None:

@@ -276,7 +276,7 @@ def test_bytes_that_are_no_picture_are_asked_for_again(easel: Easel, data: bytes
 
 
 def test_a_job_spends_no_more_than_its_budget(easel: Easel) -> None:
-    easel.settings = GenerationSettings(rpm=0, budget_dollars=0.1)
+    easel.settings = GenerationSettings(budget_dollars=0.1)
     job_id = easel.submit("Tea", "Soup", "Rice", "Salad")
     easel.work_off()
     items = easel.items(job_id)
@@ -302,7 +302,7 @@ def test_a_job_spends_no_more_than_its_budget(easel: Easel) -> None:
 def test_a_call_is_taken_back_only_if_the_provider_says_that_there_is_no_picture(
     easel: Easel, behaviour: Behaviour, calls: int, code: str
 ) -> None:
-    given = {"gemini_key": KEY, "max_bytes": 50_000, "rpm": 0, "budget_dollars": 0.07}
+    given = {"gemini_key": KEY, "max_bytes": 50_000, "budget_dollars": 0.07}
     with running_gemini() as server:
         easel.settings = GenerationSettings.model_validate({**given, "gemini_url": server.url})
         easel.real = GeminiProvider(EgressClient(EgressSettings(allow="127.0.0.1")), easel.settings)
@@ -450,7 +450,7 @@ def test_a_long_list_has_as_much_time_for_each_hundred_of_its_pictures(easel: Ea
 
 
 def test_calls_keep_the_pace_that_is_allowed(easel: Easel) -> None:
-    easel.settings = GenerationSettings(rpm=60)
+    easel.rpm = 60
     slept: list[float] = []
     times = "SELECT ARRAY[extract(epoch FROM clock_timestamp()), extract(epoch FROM next_at)]::float8[]"
     begun: list[list[float]] = []

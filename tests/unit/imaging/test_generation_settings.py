@@ -28,7 +28,6 @@ from pixmill_shared.errors import ConfigurationError
         ("GEMINI_ASPECT_RATIO", "square"),
         ("GEMINI_ASPECT_RATIO", "0:1"),
         ("USE_REAL_IMAGE_GENERATION", "perhaps"),
-        ("PIXMILL_GENERATION_RPM", "-1"),
         ("PIXMILL_GENERATION_TIMEOUT", "0"),
         ("PIXMILL_GENERATION_MAX_BYTES", "1"),
         ("PIXMILL_GENERATION_BUDGET", "inf"),

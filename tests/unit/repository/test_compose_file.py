@@ -27,7 +27,7 @@ from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
 from pixmill_shared.settings.flower import FlowerSettings
-from pixmill_shared.settings.generation import ChunkSettings
+from pixmill_shared.settings.generation import ChunkSettings, PaceSettings
 from pixmill_shared.settings.maintenance import MaintenanceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.probing import ProbeSettings
@@ -56,7 +56,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
     "api": (
         *(RuntimeSettings, LogSettings, BrokerSettings, DatabaseSettings, *_SIGNED, ApiSettings),
         *(LimitSettings, RedisSettings, RotationSettings, UploadSettings, BatchSettings, InlineSettings),
-        *(GenerationLimitSettings, ChunkSettings, WorkSettings),
+        *(GenerationLimitSettings, ChunkSettings, PaceSettings, WorkSettings),
         CorsSettings,
         ArchiveSettings,
         StreamSettings,
@@ -80,7 +80,7 @@ READS: Mapping[str, tuple[type[Settings] | str, ...]] = {
         StorageSettings,
         *(DestinationSettings, SourceSettings),
         EgressSettings,
-        *(AdmissionSettings, IngestSettings, ImagingSettings, GenerationSettings),
+        *(AdmissionSettings, IngestSettings, ImagingSettings, GenerationSettings, PaceSettings),
         "PIXMILL_IMAGING_IO_CONCURRENCY",
     ),
     "notifier": (

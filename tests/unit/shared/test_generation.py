@@ -76,3 +76,8 @@ def test_a_chunk_has_so_many_prompts_and_all_of_each(prompts: list[str], size: i
 )
 def test_seconds_that_are_left(items: int, chunks: int, at_once: int, seconds: float | None, expected: int) -> None:
     assert seconds_left(items, chunks, at_once, seconds) == expected
+
+
+def test_what_is_left_takes_no_less_than_the_provider_may_be_asked_in() -> None:
+    assert seconds_left(60, 20, 3, 1.0, pause=2.0) == 120
+    assert seconds_left(60, 20, 3, 8.0, pause=2.0) == 168

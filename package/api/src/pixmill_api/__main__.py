@@ -34,7 +34,7 @@ from pixmill_shared.settings.base import Settings, check_together
 from pixmill_shared.settings.broker import BrokerSettings
 from pixmill_shared.settings.database import DatabaseSettings
 from pixmill_shared.settings.egress import EgressSettings
-from pixmill_shared.settings.generation import ChunkSettings
+from pixmill_shared.settings.generation import ChunkSettings, PaceSettings
 from pixmill_shared.settings.places import DestinationSettings, SourceSettings
 from pixmill_shared.settings.process import ListenSettings, LogSettings, PublicSettings
 from pixmill_shared.settings.redis import RedisSettings
@@ -57,6 +57,7 @@ USED: Final[tuple[type[Settings], ...]] = (
     BatchSettings,
     GenerationLimitSettings,
     ChunkSettings,
+    PaceSettings,
     WorkSettings,
     LimitSettings,
     AdmissionSettings,

@@ -26,7 +26,7 @@ from pixmill_shared.repositories.api_keys import CheckedKey
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.archives import ArchiveSettings
-from pixmill_shared.settings.generation import ChunkSettings
+from pixmill_shared.settings.generation import ChunkSettings, PaceSettings
 
 DEFAULT_PROJECT: Final = "default"
 """Whose everything is where keys are off."""
@@ -47,6 +47,7 @@ class Context:
     batches: BatchSettings
     generation: GenerationLimitSettings
     chunks: ChunkSettings
+    pace: PaceSettings
     egress_allow: AllowList
     rotation_grace: int
     archives: ArchiveSettings

@@ -9,6 +9,7 @@ from pixmill_shared.plumbing.processes import check_at_start, consume_by_default
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.generation import PaceSettings
 from pixmill_shared.settings.redis import RedisSettings
 from pixmill_shared.settings.scaling import ScalingSettings
 from pixmill_shared.settings.work import WorkSettings
@@ -31,4 +32,5 @@ def _check_storage() -> None:
 
 
 check_at_start(WorkSettings.load, _check_storage, EgressSettings.load, ImagingSettings.load, RedisSettings.load)
-check_at_start(ScalingSettings.load, IngestSettings.load, AdmissionSettings.load, GenerationSettings.load)
+check_at_start(ScalingSettings.load, IngestSettings.load, AdmissionSettings.load)
+check_at_start(GenerationSettings.load, PaceSettings.load)

@@ -11,6 +11,7 @@ from pixmill_imaging.tasks.render import render_job
 from pixmill_shared.plumbing.inline import InlineService, MemoryBounds
 from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.generation import PaceSettings
 
 
 def _preload() -> None:
@@ -32,7 +33,7 @@ SERVICE = InlineService(
     children=(render_job, generate_chunk),
     checks=(
         *(EgressSettings.load, ImagingSettings.load, IngestSettings.load, AdmissionSettings.load),
-        GenerationSettings.load,
+        *(GenerationSettings.load, PaceSettings.load),
     ),
     preload=_preload,
     memory=_memory,

@@ -14,6 +14,7 @@ from pixmill_imaging.settings import GenerationSettings, ImagingSettings, Ingest
 from pixmill_shared.runtime import runtime
 from pixmill_shared.settings.admission import AdmissionSettings
 from pixmill_shared.settings.egress import EgressSettings
+from pixmill_shared.settings.generation import PaceSettings
 
 
 @cache
@@ -31,7 +32,11 @@ def studio() -> Studio:
     clients = runtime()
     return Studio(
         *(clients.database, clients.store, engine(), clients.destinations, real_provider(), placeholder()),
-        *(GenerationSettings.load(), clients.work.max_attempts, clients.work.image_job_timeout, clients.rng),
+        settings=GenerationSettings.load(),
+        pace=PaceSettings.load(),
+        max_attempts=clients.work.max_attempts,
+        job_timeout=clients.work.image_job_timeout,
+        rng=clients.rng,
     )
 
 

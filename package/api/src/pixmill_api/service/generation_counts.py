@@ -1,7 +1,7 @@
 """How far a job is that generates pictures: counts of its row, and the seconds that are left."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -20,16 +20,25 @@ def typical(session: Session, jobs: Iterable[Job], found: dict[Any, Generation])
     return generations.typical_seconds(session) if under_way else None
 
 
-def chunks_at_once(context: Context) -> int:
-    """That one job can have: no more than its share, nor than all of them may have together."""
-    return min(context.chunks.at_once, context.runtime.work.image_workers)
+class Pace(NamedTuple):
+    """``at_once``: chunks that one job can have: no more than its share, nor than all of them may have together.
+    ``pause``: seconds from one request to the provider to the next.
+    """
+
+    at_once: int
+    pause: float
 
 
-def left(generation: Generation, at_once: int, seconds: float | None) -> int:
+def pace_of(context: Context) -> Pace:
+    """As the settings have it."""
+    return Pace(min(context.chunks.at_once, context.runtime.work.image_workers), context.pace.pause)
+
+
+def left(generation: Generation, pace: Pace, seconds: float | None) -> int:
     """Seconds until the rest is done; ``seconds``: that a picture takes."""
     items = generation.total_items - generation.finished_items
     chunks = max(generation.total_chunks - generation.finished_chunks, 1)
-    return seconds_left(items, chunks, at_once, seconds)
+    return seconds_left(items, chunks, pace.at_once, seconds, pace.pause)
 
 
 def success_rate(generation: Generation) -> float:
@@ -37,7 +46,7 @@ def success_rate(generation: Generation) -> float:
     return round(generation.real_items / generation.total_items, 4)
 
 
-def generation_document(job: Job, generation: Generation, at_once: int, seconds: float | None) -> dict[str, Any]:
+def generation_document(job: Job, generation: Generation, pace: Pace, seconds: float | None) -> dict[str, Any]:
     """``seconds``: that a picture takes, None: nobody knows."""
     return {
         "total_items": generation.total_items,
@@ -48,5 +57,5 @@ def generation_document(job: Job, generation: Generation, at_once: int, seconds:
         "cache": generation.cache,
         "success_rate": success_rate(generation),
         "cost_usd": generation.cost / _MICRO,
-        "estimated_seconds_left": None if job.status in TERMINAL else left(generation, at_once, seconds),
+        "estimated_seconds_left": None if job.status in TERMINAL else left(generation, pace, seconds),
     }

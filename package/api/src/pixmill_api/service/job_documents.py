@@ -12,7 +12,7 @@ from pixmill_api.auth import Caller, Context
 from pixmill_api.domain.documents import is_storable
 from pixmill_api.errors import NotFound
 from pixmill_api.repositories import job_views
-from pixmill_api.service.generation_counts import chunks_at_once, generation_document, typical
+from pixmill_api.service.generation_counts import generation_document, pace_of, typical
 from pixmill_api.service.pages import page_of
 from pixmill_shared.contract.queues import Priority
 from pixmill_shared.database.models import Job, Output, Rendition
@@ -57,8 +57,8 @@ def generation_documents_of(context: Context, session: Session, jobs: Sequence[J
     ids = [job.id for job in jobs if job.kind == JobKind.GENERATE]
     found = generations.find_all(session, ids) if ids else {}
     seconds = typical(session, jobs, found)
-    at_once = chunks_at_once(context)
-    return {job.id: generation_document(job, found[job.id], at_once, seconds) for job in jobs if job.id in found}
+    pace = pace_of(context)
+    return {job.id: generation_document(job, found[job.id], pace, seconds) for job in jobs if job.id in found}
 
 
 def _outputs(session: Session, jobs: Sequence[Job], most: int) -> dict[uuid.UUID, list[Row[Output, Rendition]]]:

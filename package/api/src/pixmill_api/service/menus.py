@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from pixmill_api.auth import Caller, Context
 from pixmill_api.errors import NotFound
-from pixmill_api.service.generation_counts import chunks_at_once, left, success_rate
+from pixmill_api.service.generation_counts import left, pace_of, success_rate
 from pixmill_api.service.job_documents import found_job, shown_job
 from pixmill_shared.database.models import Generation, GenerationItem, Job
 from pixmill_shared.domain.generation import Form
@@ -45,7 +45,7 @@ def find_status(context: Context, caller: Caller, job_id: uuid.UUID) -> dict[str
             raise NotFound("There is no menu of that job.")
         ended = job.status in TERMINAL
         seconds = None if ended else generations.typical_seconds(session)
-        rest = 0 if ended else left(generation, chunks_at_once(context), seconds)
+        rest = 0 if ended else left(generation, pace_of(context), seconds)
         items = generations.items_of(session, job_id) if ended else []
         return _document(job, generation, list(items), rest)
 

@@ -28,6 +28,7 @@ from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import chunks, provider_calls, renditions
 from pixmill_shared.repositories.chunks import ClaimedChunk, Item, Result
 from pixmill_shared.service.claims import Check
+from pixmill_shared.settings.generation import PaceSettings
 from pixmill_shared.storage import ObjectStore
 from pixmill_shared.storage.places import Places
 
@@ -64,6 +65,7 @@ class Studio:
     real: Provider | Unavailable
     placeholder: Provider
     settings: GenerationSettings
+    pace: PaceSettings
     max_attempts: int
     job_timeout: float
     rng: random.Random
@@ -190,7 +192,7 @@ class _Worker:
                         provider=real.name,
                         price=real.price,
                         budget=settings.budget,
-                        pause=60 / settings.rpm if settings.rpm else 0.0,
+                        pause=self._studio.pace.pause,
                     )
                     break
             if seconds > self._left():

@@ -51,13 +51,6 @@ class GenerationSettings(Settings):
         validation_alias="USE_REAL_IMAGE_GENERATION",
         description="false: every generated picture is a placeholder, whether there is a key or not",
     )
-    rpm: int = Field(
-        default=60,
-        ge=0,
-        le=1_000_000,
-        validation_alias="PIXMILL_GENERATION_RPM",
-        description="requests a minute to the image provider, all workers together; 0: no limit",
-    )
     timeout: float = Field(
         default=120,
         gt=0,

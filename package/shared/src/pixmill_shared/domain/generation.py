@@ -83,9 +83,11 @@ def time_limit(timeout: float, items: int) -> float:
     return timeout * max(items / SHARE, 1.0)
 
 
-def seconds_left(items: int, chunks: int, at_once: int, seconds: float | None) -> int:
-    """Until ``items`` in ``chunks`` are done, so many chunks at once, if a picture takes ``seconds``."""
+def seconds_left(items: int, chunks: int, at_once: int, seconds: float | None, pause: float = 0.0) -> int:
+    """Until ``items`` in ``chunks`` are done, so many chunks at once, if a picture takes ``seconds`` and is begun
+    ``pause`` seconds after the one before.
+    """
     if not items:
         return 0
     rounds = math.ceil(chunks / max(at_once, 1))
-    return math.ceil(rounds * (items / chunks) * (seconds or FIRST_ESTIMATE))
+    return math.ceil(max(rounds * (items / chunks) * (seconds or FIRST_ESTIMATE), items * pause))
