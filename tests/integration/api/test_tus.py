@@ -67,7 +67,9 @@ def test_upload_in_several_requests_becomes_the_same_bytes_under_the_same_id(api
     assert upload.offset() == second
     assert upload.patch(second, DATA[second:]).headers["Upload-Offset"] == str(len(DATA))
     assert_whole(upload, DATA)
-    assert upload.offset() == len(DATA)
+    complete = upload.head().headers
+    assert complete["Upload-Offset"] == complete["Upload-Length"] == str(len(DATA))
+    assert complete["Upload-Metadata"] == metadata(filename="ä.png", filetype="image/png")["Upload-Metadata"]
     assert left_over(api) == before
     job = api.client.post(
         "/api/v1/jobs", json={"source": {"upload_id": upload.id}, "recipe": {"outputs": [{"name": "web"}]}}

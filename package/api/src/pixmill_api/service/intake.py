@@ -26,7 +26,9 @@ log = get_logger(__name__)
 
 @dataclass
 class StoredUpload:
-    """An object that is complete, and not yet a row. ``used``: a transaction that writes the row was begun."""
+    """An object that is complete, and not yet a row. ``used``: a transaction that writes the row was begun;
+    ``metadata``: as a client of tus sent it.
+    """
 
     id: uuid.UUID
     key: str
@@ -34,6 +36,7 @@ class StoredUpload:
     sha256: str
     bytes: int
     used: bool = False
+    metadata: str | None = None
 
     def row(self, project: str) -> Upload:
         """From now on the object may be needed."""
@@ -45,6 +48,7 @@ class StoredUpload:
             sha256=self.sha256,
             bytes=self.bytes,
             media_type=self.media_type,
+            client_metadata=self.metadata,
         )
 
     def content(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ async def write(context: Context, caller: Caller, upload_id: uuid.UUID, body: Bo
             if offset == held.row.length:
                 with held.busy():
                     await _complete(context, held)
-                return Progress(held.row.id, offset, offset)
+                return Progress(held.row.id, offset, offset, held.row.metadata)
             return _progress(held.row, offset)
     except NotFound:
         # Another request may have completed it between the two looks.
@@ -153,7 +153,7 @@ def _assembled(store: ObjectStore, held: HeldLock) -> StoredUpload | None:
     if tally.bytes != row.length:
         discard(store, key)
         return None
-    return StoredUpload(row.id, key, row.media_type, tally.sha256, tally.bytes)
+    return StoredUpload(row.id, key, row.media_type, tally.sha256, tally.bytes, metadata=row.metadata)
 
 
 def _chunks(store: ObjectStore, parts: list[PartRow]) -> Iterator[bytes]:
@@ -175,7 +175,7 @@ def _find(context: Context, caller: Caller, upload_id: uuid.UUID) -> UploadSessi
         return row
     if upload is None:
         raise NotFound("There is no such upload.")
-    return Progress(upload.id, upload.bytes, upload.bytes)
+    return Progress(upload.id, upload.bytes, upload.bytes, upload.client_metadata)
 
 
 def _nothing_more(found: Progress, body: Body | None) -> Progress:

@@ -21,6 +21,8 @@ class Upload(Base):
     sha256: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     media_type: Mapped[str]
+    #: As the client of tus sent it, who may ask for it.
+    client_metadata: Mapped[str | None] = mapped_column("metadata")
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
     completed_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
 

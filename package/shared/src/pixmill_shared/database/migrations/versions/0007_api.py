@@ -128,6 +128,7 @@ def _keys() -> None:
 
 
 def _uploads() -> None:
+    op.add_column("uploads", sa.Column("metadata", sa.Text(), nullable=True))
     op.create_table(
         "upload_sessions",
         sa.Column("id", sa.Uuid(), nullable=False),
