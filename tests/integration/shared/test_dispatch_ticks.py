@@ -168,5 +168,5 @@ def test_beside_a_dispatcher_nothing_is_published_twice(
         ticking.join(60)
         dispatcher.end()
     assert seen == Counter(dict.fromkeys(ids, 1))
-    wait_until(lambda: published(broker) == [], 5, "no message more")
+    wait_until(lambda: published(broker) == [], 60, "no message more")
     assert by_ticks["jobs"] > 0, "both have published"
