@@ -54,7 +54,7 @@ def courier(database: Database, tmp_path: Path) -> Courier:
         sealer=Sealer(KEYS),
         webhook_secret=SECRET,
         url_ttl=3600,
-        timeout=3.0,
+        timeout=30.0,
         worker_name="a test",
         lease=60,
         rng=random.Random(1),

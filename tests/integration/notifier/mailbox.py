@@ -56,6 +56,7 @@ def running_mailbox(tls: ssl.SSLContext | None, *, login: bool = True) -> Iterat
         require_starttls=tls is not None,
         authenticator=_authenticate,
         auth_required=login,
+        ready_timeout=60,
     )
     controller.start()
     try:

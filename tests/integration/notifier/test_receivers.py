@@ -1,7 +1,6 @@
 """Receivers that do not answer, or not as they should: what becomes of their deliveries, and of those of others."""
 
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from tests.integration.notifier.couriers import (
     row_of,
     wait_of,
 )
+from tests.waiting import eventually
 
 from pixmill_notifier.domain.gate import Gate
 from pixmill_notifier.service.deliver import Courier, deliver
@@ -33,7 +33,9 @@ Receive = Callable[[Handler], Server]
 
 
 def hang(conversation: Conversation) -> None:
-    conversation.stopping.wait(20)
+    """Until the end of the test, or so long that nobody who has a deadline hears the answer."""
+    if not conversation.stopping.wait(60):
+        answering("200 OK")(conversation)
 
 
 def close(conversation: Conversation) -> None:
@@ -52,24 +54,17 @@ def flood(conversation: Conversation) -> None:
     conversation.send(head + b"x" * 10_000_000)
 
 
-def too_late(conversation: Conversation) -> None:
-    if not conversation.stopping.wait(1.2):
-        answering("200 OK")(conversation)
-
-
 @pytest.fixture
 def hasty(courier: Courier) -> Courier:
     return replace(courier, timeout=0.6)
 
 
-@pytest.mark.parametrize("handler", [hang, drip, close, too_late], ids=["hangs", "drips", "closes", "too late"])
+@pytest.mark.parametrize("handler", [hang, drip, close], ids=["hangs", "drips", "closes"])
 def test_receiver_that_gives_no_answer_in_time_is_tried_again(
     hasty: Courier, database: Database, receive: Receive, handler: Handler
 ) -> None:
     _, delivery_id = finished_job(database, receive(handler).url())
-    began = time.monotonic()
     deliver(delivery_id, hasty)
-    assert time.monotonic() - began < 5
     row, (attempt,) = row_of(database, delivery_id), attempts_of(database, delivery_id)
     assert (row.status, row.attempts, row.queue) == ("queued", 1, QueueName.NOTIFIER_RETRY)
     assert (attempt.status_code, bool(attempt.error)) == (None, True)
@@ -82,10 +77,10 @@ def test_of_ten_megabytes_two_kilobytes_are_kept(courier: Courier, database: Dat
     assert attempts_of(database, delivery_id)[0].response_excerpt == "x" * 2048
 
 
-def test_receiver_that_breaks_tls_is_tried_again(courier: Courier, database: Database, receive: Receive) -> None:
+def test_receiver_that_breaks_tls_is_tried_again(hasty: Courier, database: Database, receive: Receive) -> None:
     plain = receive(answering("200 OK"))
     _, delivery_id = finished_job(database, plain.url().replace("http://", "https://"))
-    deliver(delivery_id, courier)
+    deliver(delivery_id, hasty)
     assert row_of(database, delivery_id).status == "queued"
 
 
@@ -216,19 +211,16 @@ def test_over_the_cap_of_its_host_a_delivery_is_handed_back_without_an_attempt(
     answered = threading.Event()
 
     def slow(conversation: Conversation) -> None:
-        answered.wait(20)
+        answered.wait(60)
         answering("200 OK")(conversation)
 
     receiver, other = receive(slow), receive(answering("200 OK"))
-    narrow = replace(courier, gate=Gate(2), timeout=30.0)
+    narrow = replace(courier, gate=Gate(2), timeout=60.0)
     ids = [finished_job(database, receiver.url())[1] for _ in range(3)]
     threads = [threading.Thread(target=deliver, args=(each, narrow)) for each in ids[:2]]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 20
-    while receiver.accepts < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: receiver.accepts == 2, 60, every=0.01)
     deliver(ids[2], narrow)
     row = row_of(database, ids[2])
     assert (row.status, row.attempts, row.queue, row.lease_until) == ("queued", 0, "notifier.retry", None)
@@ -239,7 +231,7 @@ def test_over_the_cap_of_its_host_a_delivery_is_handed_back_without_an_attempt(
     assert row_of(database, elsewhere).status == "completed"
     answered.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert [row_of(database, each).status for each in ids] == ["completed", "completed", "queued"]
     make_due(database, ids[2])
     deliver(ids[2], narrow)
@@ -255,10 +247,7 @@ def test_while_a_host_is_busy_what_comes_for_it_is_not_even_claimed(
     host = str(row_of(database, delivery_id).host)
     place = gate.enter(host)
     assert isinstance(place, int)
-    deadline = time.monotonic() + 10
-    while not gate.busy():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(gate.busy, 60, every=0.01)
     deliver(delivery_id, narrow)
     row = row_of(database, delivery_id)
     assert (row.status, row.fence, row.queue, row.run_at is None) == ("queued", 0, "notifier.retry", False)

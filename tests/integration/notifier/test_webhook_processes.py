@@ -1,5 +1,6 @@
 """Webhooks through real processes: a notifier that is killed or ended in mid-delivery, with a real dispatcher."""
 
+import itertools
 import signal
 import threading
 from collections import Counter
@@ -31,9 +32,10 @@ def fleet(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Path, a
         "REDIS_URL": redis_url,
         "PIXMILL_ENV": "test",
         "PIXMILL_FAILPOINTS": str(armed.directory),
-        "PIXMILL_LEASE": "3",
+        "PIXMILL_LEASE": "30",
         "PIXMILL_DISPATCH_POLL": "0.2",
         "PIXMILL_EGRESS_ALLOW": "127.0.0.1",
+        "PIXMILL_WEBHOOK_TIMEOUT": "60",
     }
     fleet = Fleet(tmp_path, environment)
     yield fleet
@@ -65,6 +67,8 @@ def test_notifier_killed_between_the_answer_and_the_record_sends_the_same_id_aga
     finished_job(database, receiver.url())
     assert first.popen.wait(PATIENCE) == -signal.SIGKILL
     assert len(ids_of(receiver)) == 1
+    with database.session_scope() as session:
+        session.execute(text("UPDATE deliveries SET lease_until = now() WHERE status = 'processing'"))
     notifier(fleet, "another")
     wait_until(lambda: statuses(database) == {"completed": 1}, PATIENCE, "the delivery")
     assert len(ids_of(receiver)) == 2
@@ -76,10 +80,12 @@ def test_notifier_killed_between_the_answer_and_the_record_sends_the_same_id_aga
 def test_notifier_that_is_restarted_in_the_middle_loses_nothing(
     fleet: Fleet, database: Database, receive: Callable[[Handler], Server]
 ) -> None:
-    slow = threading.Event()
+    ending, never, answered = threading.Event(), threading.Event(), itertools.count(1)
 
     def handler(conversation: Conversation) -> None:
-        slow.wait(0.1)
+        if next(answered) > 8:
+            assert ending.wait(PATIENCE)
+        never.wait(0.1)
         answering("200 OK")(conversation)
 
     receiver = receive(handler)
@@ -88,7 +94,9 @@ def test_notifier_that_is_restarted_in_the_middle_loses_nothing(
     for _ in range(60):
         finished_job(database, receiver.url())
     wait_until(lambda: statuses(database)["completed"] >= 8, PATIENCE, "the first deliveries")
-    first.end(seconds=PATIENCE)
+    first.popen.send_signal(signal.SIGTERM)
+    ending.set()
+    first.popen.wait(PATIENCE)
     assert statuses(database)["completed"] < 60, "it was over before it was ended"
     notifier(fleet, "another")
     wait_until(lambda: statuses(database) == {"completed": 60}, PATIENCE, "all deliveries")

@@ -133,7 +133,7 @@ def together(*calls: Any) -> list[Any]:
     barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
 
     def run(place: int) -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         results[place] = calls[place]()
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
