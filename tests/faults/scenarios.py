@@ -106,7 +106,6 @@ class KillPostgres(FromOutside):
 
 class StorageFault(FromOutside):
     mode: ClassVar[Mode]
-    points = (*striking.BODY, *striking.CLAIM)
     #: Seconds, or fewer: it is over when so many requests were refused.
     seconds: ClassVar[float] = 6.0
     requests: ClassVar[int] = 6
