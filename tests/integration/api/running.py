@@ -124,7 +124,7 @@ def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None
     raise AssertionError(f"the API did not start:\n{log.read_text()}")
 
 
-def wait_until(condition: Any, what: str, seconds: float = 10) -> None:
+def wait_until(condition: Any, what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"

@@ -313,7 +313,7 @@ def test_unknown_paths_and_methods_are_problems(api: Api, method: str, path: str
 def raw(api: Api, request: bytes, *, hang_up: bool) -> bytes:
     """What comes back for bytes that no well-behaved client sends."""
     address = urlsplit(api.url)
-    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as connection:
         connection.sendall(request)
         if hang_up:
             return b""
@@ -411,9 +411,9 @@ def test_client_that_reads_only_after_it_has_sent_everything_gets_the_refusal(ap
     address = urlsplit(api.url)
     size = 8_000_000
     head = f"POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
-    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as connection:
         connection.sendall(head.encode())
-        select.select([connection], [], [], 10)  # the answer is there; the client does not look
+        select.select([connection], [], [], 60)  # the answer is there; the client does not look
         for _ in range(8):
             connection.sendall(b"x" * (size // 8))
         assert connection.recv(65536).startswith(b"HTTP/1.1 413")

@@ -49,7 +49,7 @@ def test_batch_that_has_ended_tells_its_end_right_after_the_snapshot(api: Api) -
     for id in jobs_of(batch):
         complete(api, id)
     with watching(api, batch["urls"]["events"]) as stream:
-        events = stream.wait_for_end(within=30)
+        events = stream.wait_for_end()
     assert [(event.event, event.id) for event in events] == [("snapshot", "2"), ("batch.completed", "3")]
 
 

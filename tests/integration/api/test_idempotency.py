@@ -208,7 +208,7 @@ def test_expired_answer_is_forgotten_and_overwritten(api: Api) -> None:
 )
 def test_key_that_is_none_is_400_with_a_sentence(api: Api, key: bytes) -> None:
     before = api.traces()
-    answer = httpx.post(f"{api.url}/api/v1/jobs", json=JOB, headers=[(b"Idempotency-Key", key)])
+    answer = httpx.post(f"{api.url}/api/v1/jobs", json=JOB, headers=[(b"Idempotency-Key", key)], timeout=60)
     assert "1 to 255 printable ASCII" in assert_problem(answer, 400, "malformed")["detail"]
     assert api.traces() == before
 
@@ -216,7 +216,7 @@ def test_key_that_is_none_is_400_with_a_sentence(api: Api, key: bytes) -> None:
 def test_two_keys_are_400(api: Api) -> None:
     before = api.traces()
     answer = httpx.post(
-        f"{api.url}/api/v1/jobs", json=JOB, headers=[("Idempotency-Key", "a"), ("idempotency-key", "a")]
+        f"{api.url}/api/v1/jobs", json=JOB, headers=[("Idempotency-Key", "a"), ("idempotency-key", "a")], timeout=60
     )
     assert "more than once" in assert_problem(answer, 400, "malformed")["detail"]
     assert api.traces() == before

@@ -81,7 +81,7 @@ def test_storage_that_is_full_of_errors_is_503_and_leaves_no_row(postgres_url: s
 def test_upload_in_flight_ends_before_it_stops(postgres_url: str, tmp_path: Path) -> None:
     with running_api(postgres_url, tmp_path / "objects") as api:
         port = int(api.url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             head = b"POST /api/v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 6\r\n\r\n"
             connection.sendall(head + b"pix")
             wait_until(lambda: _established(port), "the request has arrived")
@@ -89,7 +89,7 @@ def test_upload_in_flight_ends_before_it_stops(postgres_url: str, tmp_path: Path
             wait_until(lambda: not _accepts(port), "the port is closed")
             connection.sendall(b"els")
             assert connection.recv(65536).startswith(b"HTTP/1.1 201")
-        assert api.process.wait(timeout=20) == 0
+        assert api.process.wait(timeout=60) == 0
         assert len(api.objects()) == 1
 
 

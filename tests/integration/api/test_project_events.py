@@ -30,7 +30,7 @@ def test_each_end_of_a_job_is_told_with_the_id_of_its_event(api: Api) -> None:
         complete(api, first)
         fail(api, second)
         stream.wait_for("job.failed")
-        wait_until(lambda: len(stream.events) == 2, "both were told", 30)
+        wait_until(lambda: len(stream.events) == 2, "both were told", 60)
     assert told_of(stream) == [("job.completed", first), ("job.failed", second)]
     assert [event.id for event in stream.events] == ids_of(api, first, second)
     failed = stream.events[1].data
@@ -122,4 +122,4 @@ def test_id_that_is_none_is_that_of_a_new_viewer(api: Api) -> None:
     for id in ("x", "1", str(uuid.UUID(int=2**128 - 1))):
         with watching(api, f"events?last_event_id={id}") as stream:
             connected(api, stream)
-    wait_until(lambda: viewers(api) == 0, "all are forgotten", 30)
+    wait_until(lambda: viewers(api) == 0, "all are forgotten", 60)

@@ -178,12 +178,12 @@ def test_redis_that_goes_and_comes_back_is_noticed(postgres_url: str, tmp_path: 
     settings = {**PATIENT, "PIXMILL_REDIS_URL": url, "PIXMILL_RATE_LIMIT_WHEN_DOWN": "closed"}
     with running_api(postgres_url, tmp_path / "objects", **settings) as api:
         headers = key_of(api, 0), key_of(api)
-        eventually(lambda: api.client.get(PATH, headers=headers[1]).status_code == 200, 30)
+        eventually(lambda: api.client.get(PATH, headers=headers[1]).status_code == 200, 60)
         gate.shut()
-        eventually(lambda: api.client.get(PATH, headers=headers[1]).status_code == 503, 30)
+        eventually(lambda: api.client.get(PATH, headers=headers[1]).status_code == 503, 60)
         assert api.client.get(PATH, headers=headers[0]).status_code == 200, "a key without a limit needs no Redis"
         gate.open()
-        eventually(lambda: "RateLimit" in api.client.get(PATH, headers=headers[1]).headers, 30)
+        eventually(lambda: "RateLimit" in api.client.get(PATH, headers=headers[1]).headers, 60)
     gate.shut()
 
 

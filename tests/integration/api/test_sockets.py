@@ -63,8 +63,8 @@ def test_socket_that_the_client_closes_leaves_nothing_behind(api: Api) -> None:
     before = viewers(api)
     with opened(api, submitted(api)) as connection:
         connection.recv(timeout=60)
-        wait_until(lambda: viewers(api) == before + 1, "it is known", 30)
-    wait_until(lambda: viewers(api) == before, "it is forgotten", 30)
+        wait_until(lambda: viewers(api) == before + 1, "it is known", 60)
+    wait_until(lambda: viewers(api) == before, "it is forgotten", 60)
 
 
 def test_socket_that_breaks_leaves_nothing_behind(api: Api) -> None:
@@ -72,7 +72,7 @@ def test_socket_that_breaks_leaves_nothing_behind(api: Api) -> None:
     with opened(api, submitted(api)) as connection:
         connection.recv(timeout=60)
         connection.socket.shutdown(socket.SHUT_RDWR)
-        wait_until(lambda: viewers(api) == before, "it is forgotten", 30)
+        wait_until(lambda: viewers(api) == before, "it is forgotten", 60)
 
 
 @pytest.mark.parametrize("id", ["x", "01890a5d-ac96-774b-bcce-b302099a8057"])
