@@ -87,11 +87,17 @@ def _connected(server: MailServer, until: Deadline) -> Iterator[socket.socket]:
 
 def _connect(server: MailServer, until: Deadline) -> socket.socket:
     last: OSError = OSError()
-    for address in resolve(system_resolver, server.host, server.port, until):
+    addresses = resolve(system_resolver, server.host, server.port, until)
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         try:
-            return socket.create_connection((address, server.port), timeout=until.bound(None))
+            # One that swallows what is sent to it leaves as much time to each of the others, and to the mail.
+            share = until.bound(until.remaining() / (left + 1))
+            sock = socket.create_connection((address, server.port), timeout=share)
         except OSError as error:
             last = error
+        else:
+            sock.settimeout(until.seconds)  # it is cut at the deadline
+            return sock
     raise last
 
 
