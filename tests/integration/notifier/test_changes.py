@@ -24,7 +24,7 @@ from pixmill_notifier.service.deliver import Courier, deliver
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import Alert, Endpoint
 from pixmill_shared.domain.backoff import WEBHOOK_SCHEDULE
-from pixmill_shared.repositories import deliveries
+from pixmill_shared.repositories import deliveries, receivers
 
 Receive = Callable[[Handler], Server]
 PATIENCE = 60
@@ -162,6 +162,20 @@ def test_endpoint_is_deleted_while_a_failed_try_is_recorded_and_both_go_through(
         trying.result(PATIENCE)
     with database.session_scope() as session:
         assert session.scalar(text("SELECT count(*) FROM deliveries")) == 0
+
+
+def test_receiver_is_forgotten_by_the_clean_up_unless_it_was_asked_lately(
+    courier: Courier, database: Database, receive: Receive
+) -> None:
+    receiver = receive(lambda conversation: None)
+    for asked, forgotten in ((False, 1), (True, 0)):
+        deliver(finished_job(database, receiver.url())[1], courier)
+        with database.session_scope() as session:
+            session.execute(text("UPDATE receivers SET asked_at = now() - interval '8 days'"))
+        if asked:
+            deliver(finished_job(database, receiver.url())[1], courier)
+        with database.session_scope() as session:
+            assert receivers.forget_old(session, 100) == forgotten
 
 
 @pytest.mark.parametrize("reason", ["disabled", "busy"])

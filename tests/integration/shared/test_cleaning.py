@@ -27,6 +27,7 @@ from pixmill_shared.service.cleaning import clean_up
 TABLES = (
     *("jobs", "batches", "renditions", "uploads", "deliveries", "dead_letters", "alerts", "alert_messages", "reports"),
     *("queue_samples", "beat_runs", "task_requests", "idempotency_records", "audit", "backups", "endpoints"),
+    "receivers",
 )
 OLD = 91
 
@@ -107,6 +108,14 @@ def delivery(clients: Runtime, job_id: uuid.UUID | None, event_id: uuid.UUID, en
     )
     run(clients, "INSERT INTO delivery_attempts (delivery_id, fence, duration_ms) VALUES (:id, 1, 5)", id=made)
     return made
+
+
+def test_receivers_that_nobody_asked_for_a_week_are_forgotten(clients: Runtime) -> None:
+    for host, days in (("gone.example", 8), ("away.example", 6)):
+        sql = "INSERT INTO receivers (host, failures, asked_at) VALUES (:host, 2, now() - make_interval(days => :days))"
+        run(clients, sql, host=host, days=days)
+    assert clean_up(clients)["rows"]["receivers"] == 1
+    assert [row.host for row in run(clients, "SELECT host FROM receivers")] == ["away.example"]
 
 
 def test_ended_jobs_go_with_what_only_they_needed(clients: Runtime) -> None:

@@ -15,7 +15,7 @@ _LOCK: Final = Prepared(
     "text",
 )
 _SAVE: Final = Prepared(
-    "UPDATE receivers SET failures = $2, opened = $3, retry_at = $4 WHERE host = $1",
+    "UPDATE receivers SET failures = $2, opened = $3, retry_at = $4, asked_at = clock_timestamp() WHERE host = $1",
     *("text", "int", "int", "timestamptz"),
 )
 _FORGET: Final = Prepared("DELETE FROM receivers WHERE host = $1", "text")

@@ -1,7 +1,30 @@
-"""Receivers of webhooks that do not answer: a clause for statements that make deliveries.
+"""Receivers of webhooks that do not answer: a clause for statements that make deliveries, and what the clean-up does.
 
-The rows of ``receivers`` are written by the notifier.
+The rows of ``receivers`` are written by the notifier. Prepared SQL.
 """
+
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from pixmill_shared.database.prepared import Prepared
+
+_FORGET_OLD: Final = Prepared(
+    """
+    DELETE FROM receivers WHERE host = ANY(ARRAY(
+      SELECT host FROM receivers WHERE asked_at < clock_timestamp() - interval '7 days'
+      LIMIT $1 FOR UPDATE SKIP LOCKED
+    )) RETURNING host
+    """,
+    "bigint",
+)
+
+
+def forget_old(session: Session, limit: int) -> int:
+    """Remove at most ``limit`` that nobody asked for a week: their events have ended, or their endpoints are gone. How
+    many. One that is still away is known again after a few tries.
+    """
+    return len(_FORGET_OLD.run(session, limit))
 
 
 def left_alone_until(url: str) -> str:

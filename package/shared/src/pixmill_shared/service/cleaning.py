@@ -17,7 +17,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.jobs import TERMINAL, JobStatus
 from pixmill_shared.failpoints import failpoint
 from pixmill_shared.observability.logs import get_logger
-from pixmill_shared.repositories import aging, beat_runs, clock, idempotency
+from pixmill_shared.repositories import aging, beat_runs, clock, idempotency, receivers
 from pixmill_shared.repositories.aging import Old
 from pixmill_shared.runtime import Runtime
 from pixmill_shared.service.sweeping import sweep_objects, sweep_uploads
@@ -90,6 +90,7 @@ def clean_up(clients: Runtime) -> dict[str, Any]:
         now = clock.now(session)
     cleaner.delete_all("idempotency_records", idempotency.delete_expired)
     cleaner.delete_all("beat_runs", beat_runs.older_than(timedelta(days=kept.ticks)))
+    cleaner.delete_all("receivers", receivers.forget_old)
     for table, old in _plain(kept, now):
         cleaner.delete(table, old)
     _delete_jobs(cleaner, kept, now)

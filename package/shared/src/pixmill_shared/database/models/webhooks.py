@@ -117,3 +117,5 @@ class Receiver(Base):
     opened: Mapped[int] = mapped_column(server_default=ZERO)
     #: Nothing is sent before.
     retry_at: Mapped[datetime.datetime | None]
+    #: The last try; a host that nobody has an event for any more is forgotten.
+    asked_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)

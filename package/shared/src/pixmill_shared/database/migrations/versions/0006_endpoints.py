@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), server_default=_ZERO, nullable=False),
         sa.Column("opened", sa.Integer(), server_default=_ZERO, nullable=False),
         sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), server_default=_NOW, nullable=False),
         sa.PrimaryKeyConstraint("host"),
     )
 
