@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pixmill_shared.egress import EgressClient, Resolver
 from pixmill_shared.settings.egress import EgressSettings
 
+PATIENCE = 60
+"""Seconds for an exchange whose deadline is not what is tested."""
+
 
 class Names:
     """A resolver: each name has a list of answers, given in turn, the last one for ever; counts what it is asked."""
@@ -30,7 +33,7 @@ def fetch(
     url: str,
     *,
     max_bytes: int = 1_000_000,
-    deadline: float = 5.0,
+    deadline: float = PATIENCE,
     headers: dict[str, str] | None = None,
 ) -> bytes:
     with egress.download(url, max_bytes=max_bytes, deadline=deadline, headers=headers) as download:

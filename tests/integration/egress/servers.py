@@ -64,7 +64,7 @@ class Server:
     def stop(self) -> None:
         self._stopping.set()
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
             assert not thread.is_alive()
         self._listener.close()
 
@@ -79,7 +79,7 @@ class Server:
             thread.start()
 
     def _serve(self, raw: socket.socket) -> None:
-        raw.settimeout(5)
+        raw.settimeout(60)
         sock = raw
         try:
             if self.tls:
@@ -119,17 +119,23 @@ def raw(data: bytes) -> Handler:
 
 
 def drip(prefix: bytes) -> Handler:
-    """Send ``prefix``, then a byte every 50 ms, which no time-out per read would ever end."""
+    """Send ``prefix``, then a byte every 50 ms, which no time-out per read would end, for half a minute.
+
+    After it the server ends the connection: whoever had no deadline sees that, and no time-out.
+    """
 
     def handle(conversation: Conversation) -> None:
         conversation.send(prefix)
-        while not conversation.stopping.wait(0.05):
+        for _ in range(600):
+            if conversation.stopping.wait(0.05):
+                return
             conversation.send(b"x")
 
     return handle
 
 
 def stall(conversation: Conversation) -> None:
+    """As ``drip``, without a byte."""
     conversation.stopping.wait(30)
 
 
@@ -141,7 +147,7 @@ def proxy(names: dict[str, tuple[str, int]]) -> Handler:
         authority = target if method == "CONNECT" else target.split("/")[2]
         host, _, port = authority.rpartition(":")
         where = names.get(host) or (host.strip("[]"), int(port))
-        with socket.create_connection(where, timeout=5) as upstream:
+        with socket.create_connection(where, timeout=60) as upstream:
             if method == "CONNECT":
                 conversation.send(b"HTTP/1.1 200 Connected\r\n\r\n")
             else:

