@@ -45,13 +45,16 @@ def sent(*names: str) -> dict[str, dict[str, str]]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
+_GOOD: Final = {200: "Done", 201: "Made", 202: "Accepted: it is done in the background"}
+
+
 def success(status: int, *models: type[BaseModel], headers: Sequence[str] = ()) -> Responses:
     """The answer that a client hopes for, which is one of ``models``. ``headers``: those that do not follow from what
     the call takes.
     """
     found = [Reference(Used(model, "serialization")) for model in models]
     schema = found[0] if len(found) == 1 else {"oneOf": found}
-    return {status: {"description": "Done", "content": {JSON: {"schema": schema}}, "headers": sent(*headers)}}
+    return {status: {"description": _GOOD[status], "content": {JSON: {"schema": schema}}, "headers": sent(*headers)}}
 
 
 _MEANINGS: Final = {
