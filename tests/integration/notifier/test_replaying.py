@@ -93,3 +93,15 @@ def test_letter_of_a_message_whose_row_is_gone_or_that_came_from_the_broker_is_r
         sentences.append(str(error.value).partition(".")[0])
     assert sentences == ["The message that it tells of was deleted", "It came from the broker and tells of no row"]
     assert replay_many(database, Letters(), by="me").made == ()
+
+
+@pytest.mark.parametrize(("task", "hint"), [(TaskName.DELIVER_PENDING, False), (TaskName.EVALUATE_ALERTS, True)])
+def test_letter_of_a_task_of_the_schedule_says_so_and_how_to_start_it_if_anybody_may(
+    database: Database, task: TaskName, hint: bool
+) -> None:
+    with database.session_scope() as session:
+        dead_letters.bury_run(session, task=task, payload={"entry": "of-the-schedule"}, error={}, attempts=1)
+    (letter,) = letters(database)
+    with database.session_scope() as session, pytest.raises(NotReplayable, match="task of the schedule") as refused:
+        replay(session, letter.id, None, by="me")
+    assert ("/api/v1/tasks/evaluate" in str(refused.value)) is hint

@@ -40,7 +40,7 @@ class ReplayRefused(PixmillError):
 
 
 class AlreadyReplayed(ReplayRefused):
-    """``made`` is the id of the job or delivery (``kind``) that the first replay made."""
+    """``made`` is the id of what the first replay made (a job, say: ``kind``)."""
 
     def __init__(self, kind: str | None, made: uuid.UUID | None, by: str | None, at: datetime.datetime) -> None:
         moment = at.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

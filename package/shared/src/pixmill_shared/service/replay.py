@@ -114,18 +114,22 @@ def kind_of(letter: DeadLetter) -> Kind | None:
     return "task" if letter.task in OF_REQUESTS else None
 
 
+def _why_not(letter: DeadLetter) -> str:
+    if letter.payload.keys() & {"entry", "task_id"}:
+        words = "It tells of no row, but of a task of the schedule, whose next tick does what this one left undone."
+        if letter.task not in OF_REQUESTS:
+            return words
+        return f"{words} To have it done now, start the task: POST /api/v1/tasks/{letter.task.rpartition('.')[2]}."
+    return (
+        "It came from the broker and tells of no row. Nothing is lost with it: pixmill sends the messages of its rows "
+        "again by itself."
+    )
+
+
 def _replay(session: Session, letter: DeadLetter, by: str, request_id: str | None) -> Replayed:
     kind = kind_of(letter)
-    if kind is None and letter.task in OF_REQUESTS and letter.payload.keys() & {"entry", "task_id"}:
-        raise NotReplayable(
-            "It tells of no row, but of a task of the schedule, whose next tick does what this one left undone. To "
-            f"have it done now, start the task: POST /api/v1/tasks/{letter.task.rpartition('.')[2]}."
-        )
     if kind is None:
-        raise NotReplayable(
-            "It came from the broker and tells of no row. Nothing is lost with it: pixmill sends the messages of its "
-            "rows again by itself."
-        )
+        raise NotReplayable(_why_not(letter))
     origin = uuid.UUID(letter.payload[_ORIGIN[kind]])
     match kind:
         case "job":

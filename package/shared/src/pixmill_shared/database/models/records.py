@@ -42,7 +42,7 @@ class DeadLetter(Base):
     created_at: Mapped[datetime.datetime] = mapped_column(server_default=NOW)
     replayed_at: Mapped[datetime.datetime | None]
     replayed_by: Mapped[str | None]
-    #: The id of the job or delivery that the replay made; it points back by ``retry_of`` or ``replay_of``.
+    #: The id of what the replay made; a job points back by ``retry_of``, a delivery by ``replay_of``.
     replayed_as: Mapped[uuid.UUID | None]
 
     __table_args__ = (
