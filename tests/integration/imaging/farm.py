@@ -160,8 +160,8 @@ class Farm:
             return session.execute(text(sql)).scalar_one()
 
     @contextmanager
-    def working(self, workers: int) -> Iterator[None]:
-        """A dispatcher, which looks for ripe and lost rows once a second, and ``workers`` threads."""
+    def working(self, workers: int, looks: bool = True) -> Iterator[None]:
+        """A dispatcher, which ``looks`` for ripe and lost rows once a second, or never, and ``workers`` threads."""
         messages: queue.SimpleQueue[uuid.UUID | None] = queue.SimpleQueue()
         over = threading.Event()
 
@@ -169,7 +169,7 @@ class Farm:
             recovered = 0.0
             while not over.is_set():
                 with self.database.session_scope() as session:
-                    if time.monotonic() - recovered > 1:
+                    if looks and time.monotonic() - recovered > 1:
                         recovered = time.monotonic()
                         jobs.WORK.ripen(session)
                         jobs.WORK.expire_leases(session, 3)
@@ -193,7 +193,7 @@ class Farm:
             for _ in range(workers):
                 messages.put(None)
             for thread in threads:
-                thread.join(30)
+                thread.join(60)
 
     def all_ended(self) -> bool:
         living = ", ".join(f"'{status}'" for status in sorted(TERMINAL))
