@@ -20,11 +20,18 @@ class BrokerWatch:
     once it has been down for ``after`` seconds.
     """
 
-    def __init__(self, check: Callable[[], None], after: float, back: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        check: Callable[[], None],
+        after: float,
+        back: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.gone = threading.Event()
         self._broker = Readiness({"broker": check})
         self._after = after
         self._back = back
+        self._clock = clock
         self._every = min(max(after / 6, SHORTEST), LONGEST)
         self._down_since: float | None = None
         self._stopped = threading.Event()
@@ -43,7 +50,7 @@ class BrokerWatch:
             self._stopped.wait(self._every)
 
     def _look(self) -> None:
-        begun = time.monotonic()
+        begun = self._clock()
         up, _ = self._broker.ask()
         if up:
             self._down_since = None
@@ -54,6 +61,6 @@ class BrokerWatch:
             return
         if self._down_since is None:
             self._down_since = begun
-        if time.monotonic() - self._down_since >= self._after and not self.gone.is_set():
+        if self._clock() - self._down_since >= self._after and not self.gone.is_set():
             log.warning("broker is down, doing small work here", seconds=round(self._after))
             self.gone.set()
