@@ -33,7 +33,7 @@ def settings_for(variables: dict[str, str], **changes: Any) -> StorageSettings:
         "aws_access_key_id": variables.get("AWS_ACCESS_KEY_ID", ""),
         "aws_secret_access_key": variables.get("AWS_SECRET_ACCESS_KEY", ""),
         "aws_endpoint_url": variables.get("AWS_ENDPOINT_URL", ""),
-        "timeout": 5,
+        "timeout": 30,
     }
     return StorageSettings(**{**given, **changes})
 

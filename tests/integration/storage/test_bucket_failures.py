@@ -15,6 +15,8 @@ from pixmill_shared.storage import ObjectNotFound, ObjectStore, StorageUnavailab
 
 MIB = 1024 * 1024
 TIMEOUT = 2
+PATIENCE = 60
+"""Seconds for what shall be over long before."""
 
 
 async def once() -> AsyncIterator[bytes]:
@@ -36,28 +38,26 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=O
 
 
 def altered(place: Place, **changes: Any) -> ObjectStore:
-    return opened(type(place.settings)(**{**place.settings.model_dump(), "timeout": TIMEOUT, **changes}))
+    return opened(type(place.settings)(**{**place.settings.model_dump(), "timeout": PATIENCE, **changes}))
 
 
 @contextmanager
-def server(answer: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[float]]]:
-    """A TCP server that does one thing with each connection; its URL and when somebody connected."""
-    connected: list[float] = []
+def server(answer: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[socket.socket]]]:
+    """A TCP server that does one thing with each connection; its URL and the connections."""
+    connected: list[socket.socket] = []
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         listener.settimeout(0.1)
 
         def serve() -> None:
-            held = []
             while not ended.is_set():
                 try:
                     connection, _ = listener.accept()
                 except TimeoutError:
                     continue
-                connected.append(time.monotonic())
-                held.append(connection)
+                connected.append(connection)
                 answer(connection)
-            for connection in held:
+            for connection in connected:
                 connection.close()
 
         thread = threading.Thread(target=serve)
@@ -74,7 +74,7 @@ def _says_nothing(_: socket.socket) -> None:
 
 
 def _says_503(connection: socket.socket) -> None:
-    connection.settimeout(1)
+    connection.settimeout(PATIENCE)
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     connection.shutdown(socket.SHUT_WR)
@@ -86,18 +86,19 @@ def test_a_server_that_is_down_is_unavailable_at_once(bucket: Place, operation: 
     started = time.monotonic()
     with pytest.raises(StorageUnavailable) as caught:
         operation(store)
-    assert time.monotonic() - started < TIMEOUT
+    assert time.monotonic() - started < PATIENCE / 2
     assert "127.0.0.1" not in caught.value.detail  # the person who sent the job sees this
 
 
 @each_operation
 def test_a_server_that_says_nothing_is_given_up_in_time(bucket: Place, operation: Callable[[ObjectStore], Any]) -> None:
     with server(_says_nothing) as (url, connected):
-        store = altered(bucket, aws_endpoint_url=url)
+        store = altered(bucket, aws_endpoint_url=url, timeout=TIMEOUT)
         started = time.monotonic()
         with pytest.raises(StorageUnavailable):
             operation(store)
-        assert time.monotonic() - started < 2 * TIMEOUT + 1
+        # Without a time-out of ours, obstore's own of 30 s would end it.
+        assert time.monotonic() - started < 2 * TIMEOUT + 20
         assert connected
 
 
@@ -107,10 +108,8 @@ def test_a_server_that_is_overloaded_is_asked_three_times_at_most(
 ) -> None:
     with server(_says_503) as (url, connected):
         store = altered(bucket, aws_endpoint_url=url)
-        started = time.monotonic()
         with pytest.raises(StorageUnavailable):
             operation(store)
-        assert time.monotonic() - started < 2 * TIMEOUT + 1
         assert 1 < len(connected) <= 3
 
 
@@ -148,7 +147,7 @@ class _DropsUploads:
     )
 
     def __call__(self, connection: socket.socket) -> None:
-        connection.settimeout(1)
+        connection.settimeout(PATIENCE)
         request = connection.recv(65536)
         if request.startswith(b"POST") and b"uploads" in request.split(b"\r\n")[0]:
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self.BEGUN)}\r\nConnection: close\r\n\r\n"

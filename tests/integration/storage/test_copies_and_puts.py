@@ -65,21 +65,21 @@ def test_a_directory_signs_no_puts(directory: Place) -> None:
 
 def test_a_signed_put_writes_its_object_and_no_other(bucket: Place) -> None:
     put = signed(bucket, "incoming/a")
-    answer = httpx.put(put.url, content=b"bytes", headers=put.headers, trust_env=False)
+    answer = httpx.put(put.url, content=b"bytes", headers=put.headers, trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
     assert bucket.store.get("incoming/a") == b"bytes"
     assert bucket.store.media_type("incoming/a") == "image/webp"
     forged = put.url.replace("/a?", "/b?")
-    assert httpx.put(forged, content=b"bytes", headers=put.headers, trust_env=False).status_code == 403
-    assert httpx.get(put.url, trust_env=False).status_code == 403
-    assert httpx.delete(put.url, trust_env=False).status_code == 403
+    assert httpx.put(forged, content=b"bytes", headers=put.headers, trust_env=False, timeout=60).status_code == 403
+    assert httpx.get(put.url, trust_env=False, timeout=60).status_code == 403
+    assert httpx.delete(put.url, trust_env=False, timeout=60).status_code == 403
     assert {info.key for info in bucket.store.list("")} == {"incoming/a"}
 
 
 def test_a_signed_put_ends(bucket: Place) -> None:
     put = signed(bucket, "a", seconds=1)
-    deadline = time.monotonic() + 30
-    while httpx.put(put.url, content=b"1", headers=put.headers, trust_env=False).status_code != 403:
+    deadline = time.monotonic() + 60
+    while httpx.put(put.url, content=b"1", headers=put.headers, trust_env=False, timeout=60).status_code != 403:
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
@@ -90,11 +90,11 @@ def test_urls_are_signed_for_another_address_where_browsers_need_one(bucket: Pla
     place = Place(opened(settings), settings, list)
     put = signed(place, "a")
     assert put.url.startswith(f"{seen}/")
-    assert httpx.put(put.url, content=b"bytes", headers=put.headers, trust_env=False).status_code == 200
+    assert httpx.put(put.url, content=b"bytes", headers=put.headers, trust_env=False, timeout=60).status_code == 200
     assert place.store.get("a") == b"bytes"
     url = place.store.signed_url("a", soon(), "image/webp", "a.webp")
     assert url.startswith(f"{seen}/")
-    assert httpx.get(url, trust_env=False).content == b"bytes"
+    assert httpx.get(url, trust_env=False, timeout=60).content == b"bytes"
     # The signature holds for the address that it was made for.
     elsewhere = url.replace("localhost", "127.0.0.1")
-    assert httpx.get(elsewhere, trust_env=False).status_code == 403
+    assert httpx.get(elsewhere, trust_env=False, timeout=60).status_code == 403

@@ -231,7 +231,7 @@ def test_a_killed_writer_leaves_no_readable_object(place: Place, write: str) -> 
         process.send_signal(signal.SIGKILL)
     finally:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert_absent(place.store)
     # What it left is seen by nobody, and in nobody's way.
     place.store.put("new", b"again", "image/webp")
@@ -252,19 +252,19 @@ def test_a_writer_killed_at_any_moment_leaves_whole_objects(place: Place) -> Non
             place,
             """
             print("go", flush=True)
-            for number in range(1000):
+            for number in range(100_000):
                 store.put_stream(f"k/{number % 5}", iter([bytes([number % 251]) * (1 << 20)] * 6), "image/webp")
             """,
         )
         try:
             assert process.stdout
             process.stdout.readline()
-            eventually(lambda: place.store.exists("k/0") or None, within=20)
+            eventually(lambda: place.store.exists("k/0") or None, within=60)
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(delay)
         finally:
             process.kill()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         for info in list(place.store.list("k")):
             data = place.store.get(info.key)
             assert len(data) == info.size == 6 * MIB

@@ -45,7 +45,7 @@ def prefork_worker(redis_url: str, places: list[Place]) -> Iterator[subprocess.P
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -96,6 +96,6 @@ _, status = os.waitpid(child, 0)
 print(os.waitstatus_to_exitcode(status), store.get("a"))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, json.dumps(plain(place))], capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", script, json.dumps(plain(place))], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["2", "b'1'"]

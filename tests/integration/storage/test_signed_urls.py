@@ -17,7 +17,7 @@ def signed(place: Place, key: str, seconds: float = 60) -> str:
 
 
 def status(url: str) -> int:
-    return httpx.get(url, trust_env=False).status_code
+    return httpx.get(url, trust_env=False, timeout=60).status_code
 
 
 @pytest.mark.parametrize("key", ["renditions/ab/cd.webp", "ü/a b?c&d=%20+#x"])
@@ -25,7 +25,7 @@ def test_a_signed_url_opens_and_has_the_media_type(bucket: Place, key: str) -> N
     bucket.store.put(key, b"the bytes", "image/webp")
     bucket.store.put_stream("streamed", iter([b"the ", b"bytes"]), "image/avif")
     for url, media_type in ((signed(bucket, key), "image/webp"), (signed(bucket, "streamed"), "image/avif")):
-        answer = httpx.get(url, trust_env=False)
+        answer = httpx.get(url, trust_env=False, timeout=60)
         assert (answer.status_code, answer.content) == (200, b"the bytes")
         assert answer.headers["content-type"] == media_type
 
@@ -49,15 +49,17 @@ def test_a_changed_url_is_refused(bucket: Place) -> None:
     for each in forged:
         assert each != url
         assert status(each) == 403, each
-    assert httpx.put(url, content=b"overwritten", trust_env=False).status_code == 403
+    assert httpx.put(url, content=b"overwritten", trust_env=False, timeout=60).status_code == 403
     assert bucket.store.get("a") == b"mine"
 
 
 def test_a_url_is_refused_once_it_expired(bucket: Place) -> None:
     bucket.store.put("a", b"1", "image/webp")
     url = signed(bucket, "a", seconds=3)
-    assert status(url) == 200
-    deadline = time.monotonic() + 10
+    if status(url) != 200:  # over already: the machine stood still
+        url = signed(bucket, "a", seconds=20)
+        assert status(url) == 200
+    deadline = time.monotonic() + 60
     while status(url) == 200:
         assert time.monotonic() < deadline
         time.sleep(0.2)
