@@ -36,7 +36,7 @@ def broker(redis_url: str, database: Database) -> Iterator["redis.Redis"]:
     """Emptied, as are the tables."""
     with database.session_scope() as session:
         session.execute(text("TRUNCATE jobs, dead_letters, dispatch_marks CASCADE"))
-    with redis.Redis.from_url(redis_url, socket_timeout=5) as client:
+    with redis.Redis.from_url(redis_url, socket_timeout=60) as client:
         yield client
 
 

@@ -47,7 +47,7 @@ def broker(servers: Servers, database: Database) -> Iterator["redis.Redis"]:
     """Without messages of other tests; not emptied, for a worker waits at it. No rows either."""
     with database.session_scope() as session:
         session.execute(text("TRUNCATE jobs, deliveries, alert_messages, dead_letters, dispatch_marks CASCADE"))
-    with redis.Redis.from_url(servers.redis_url, socket_timeout=5) as client:
+    with redis.Redis.from_url(servers.redis_url, socket_timeout=60) as client:
         client.delete(*(name.value for name in QueueName))
         yield client
 

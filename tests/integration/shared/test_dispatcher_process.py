@@ -37,7 +37,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def broker(redis_url: str) -> Iterator["redis.Redis"]:
-    with redis.Redis.from_url(redis_url, socket_timeout=5) as client:
+    with redis.Redis.from_url(redis_url, socket_timeout=60) as client:
         yield client
 
 
@@ -275,7 +275,7 @@ def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
 
     def work() -> None:
         """Pops as a worker does, and claims."""
-        with redis.Redis.from_url(fleet.environment["REDIS_URL"], socket_timeout=5) as client:
+        with redis.Redis.from_url(fleet.environment["REDIS_URL"], socket_timeout=60) as client:
             while not over.is_set():
                 raw = client.rpop("imaging")
                 if raw is None:
