@@ -85,7 +85,7 @@ def replay_letters(
     limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = MOST,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Send one again, or those of a task since a time, oldest first: as new jobs or deliveries, each once."""
+    """Send one again, or those of a task since a time, oldest first: as new work, each once."""
     if letter_id is not None:
         if any((project, task, since, until)):
             raise InvalidOptionError("ID", "goes without --project, --task, --since and --until")
