@@ -228,14 +228,14 @@ def test_download_of_a_canceled_job_stops_between_two_chunks(
     chunks = 600
 
     def dripping(conversation: Conversation) -> None:
-        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 36000000\r\n\r\n")
         with fetching.database.session_scope() as session:
             (job_id,) = session.execute(text("SELECT id FROM jobs")).one()
             assert jobs.cancel(session, job_id, "default") is CancelOutcome.CANCELED
         with contextlib.suppress(OSError):
             for number in range(chunks):
                 sent.append(number)
-                conversation.send(b"x" * 100_000)
+                conversation.send(b"x" * 60_000)
                 time.sleep(0.1)
 
     job = fetching.run(serve(dripping).url(), allow="127.0.0.1", timeout=120)
