@@ -45,7 +45,7 @@ class Pixmill:
         job: dict[str, Any] = response.json()
         return job
 
-    def finished(self, job: dict[str, Any], within: float = 40) -> dict[str, Any]:
+    def finished(self, job: dict[str, Any], within: float = 90) -> dict[str, Any]:
         """The job as soon as it is over."""
 
         def over() -> dict[str, Any] | None:
@@ -87,6 +87,7 @@ def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour, gemi
         **gemini.variables(),
         "PIXMILL_EGRESS_ALLOW": f"127.0.0.1:{neighbour.port},{gemini.url.removeprefix('http://')}",
         "PIXMILL_FETCH_TIMEOUT": "2",
+        "PIXMILL_WEBHOOK_TIMEOUT": "30",
         "PIXMILL_MAX_ATTEMPTS": "2",
     }
     log = io.StringIO()
@@ -97,7 +98,7 @@ def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour, gemi
         print(log.getvalue()[-8000:])
         raise
     try:
-        with httpx.Client(base_url=stack.urls["api"], timeout=30, trust_env=False) as http:
+        with httpx.Client(base_url=stack.urls["api"], timeout=60, trust_env=False) as http:
             yield Pixmill(stack, http, neighbour, log)
     finally:
         stack.stop()

@@ -26,12 +26,12 @@ def test_job_sent_while_the_broker_hangs_completes_later(pixmill: Pixmill, froze
     url = pixmill.neighbour.serve("down.jpg", jpeg(photo(500, 400, seed=31)))
     job = pixmill.process(image_url=url, webhook_url=pixmill.neighbour.hook_url)
     assert job["status"] == "queued"
-    eventually(lambda: pixmill.http.get("/health/ready").status_code == 503, 10)
+    eventually(lambda: pixmill.http.get("/health/ready").status_code == 503, 60)
     assert pixmill.http.get("/health").status_code == 200
     assert pixmill.http.get(f"/api/v1/jobs/{job['job_id']}").json()["status"] == "queued"
     os.kill(frozen_broker, signal.SIGCONT)
-    assert pixmill.finished(job, within=60)["status"] == "completed"
-    assert eventually(lambda: pixmill.neighbour.webhooks_of(job["job_id"]), 30)
+    assert pixmill.finished(job, within=90)["status"] == "completed"
+    assert eventually(lambda: pixmill.neighbour.webhooks_of(job["job_id"]), 60)
 
 
 def test_job_sent_after_the_broker_was_killed_completes(pixmill: Pixmill) -> None:
@@ -39,5 +39,5 @@ def test_job_sent_after_the_broker_was_killed_completes(pixmill: Pixmill) -> Non
     killed = pixmill.stack.pids()["redis"]
     os.kill(killed, signal.SIGKILL)
     job = pixmill.process(image_url=url)
-    eventually(lambda: pixmill.stack.pids().get("redis") not in (None, killed), 30)
-    assert pixmill.finished(job, within=60)["status"] == "completed"
+    eventually(lambda: pixmill.stack.pids().get("redis") not in (None, killed), 60)
+    assert pixmill.finished(job, within=90)["status"] == "completed"

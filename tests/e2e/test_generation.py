@@ -76,7 +76,7 @@ def _looked_at(pixmill: Pixmill, url: str) -> None:
 
 def _told(pixmill: Pixmill, job_id: str) -> None:
     """By a webhook, signed, and by the events of the job."""
-    (hook,) = eventually(lambda: pixmill.neighbour.webhooks_of(job_id), within=30)
+    (hook,) = eventually(lambda: pixmill.neighbour.webhooks_of(job_id), within=60)
     secret = pixmill.stack.environment["PIXMILL_WEBHOOK_SECRET"]
     told: Any = Webhook(secret).verify(hook[1], hook[0])
     assert (told["type"], told["data"]["status"], len(told["data"]["outputs"])) == ("job.completed", "completed", 5)

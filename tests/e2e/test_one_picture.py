@@ -22,7 +22,7 @@ def camera() -> bytes:
 
 
 def opened(url: str) -> tuple[httpx.Response, Image.Image]:
-    response = httpx.get(url, timeout=30, trust_env=False)
+    response = httpx.get(url, timeout=60, trust_env=False)
     assert response.status_code == 200, response.text
     return response, Image.open(io.BytesIO(response.content))
 
@@ -93,7 +93,7 @@ def test_webhook_verifies_and_says_what_the_job_says(pixmill: Pixmill) -> None:
     url = pixmill.neighbour.serve("hooked.jpg", jpeg(photo(600, 400, seed=15)))
     hook = pixmill.neighbour.hook_url
     job = pixmill.finished(pixmill.process(image_url=url, webhook_url=hook, metadata={"order": "17"}))
-    headers, body = eventually(lambda: pixmill.neighbour.webhooks_of(job["job_id"]), 10)[0]
+    headers, body = eventually(lambda: pixmill.neighbour.webhooks_of(job["job_id"]), 60)[0]
     event = Webhook(pixmill.stack.environment["PIXMILL_WEBHOOK_SECRET"]).verify(body, headers)
     assert event == json.loads(body)
     assert event["type"] == "job.completed"
@@ -107,7 +107,7 @@ def test_webhook_verifies_and_says_what_the_job_says(pixmill: Pixmill) -> None:
 def test_failed_job_sends_its_webhook_too(pixmill: Pixmill) -> None:
     job = pixmill.process(image_url=f"{pixmill.neighbour.base}/nothing-here", webhook_url=pixmill.neighbour.hook_url)
     assert pixmill.finished(job)["error"]["code"] == "source_not_found"
-    _, body = eventually(lambda: pixmill.neighbour.webhooks_of(job["job_id"]), 10)[0]
+    _, body = eventually(lambda: pixmill.neighbour.webhooks_of(job["job_id"]), 60)[0]
     event = json.loads(body)
     assert (event["type"], event["data"]["error"]["code"]) == ("job.failed", "source_not_found")
 

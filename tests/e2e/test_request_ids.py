@@ -40,6 +40,6 @@ def test_id_of_a_request_is_in_the_lines_of_api_fetch_render_and_notifier(pixmil
 def test_query_of_a_request_is_in_no_line(pixmill: Pixmill) -> None:
     answer = pixmill.http.get("/api/v1/jobs", params={"limit": "7"}, headers={"X-Request-ID": "no-query.1"})
     assert answer.status_code == 200
-    [line] = eventually(lambda: lines_with(pixmill, "no-query.1"), 30)
+    [line] = eventually(lambda: lines_with(pixmill, "no-query.1"), 60)
     assert "limit" not in line
     assert "route=/api/v1/jobs" in line

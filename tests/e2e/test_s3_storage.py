@@ -50,12 +50,12 @@ def on_s3(fleet: Fleet, imaging: Running, servers: Servers, neighbour: Neighbour
     fleet.worker("notifier", "pixmill_notifier.celery_app", "-P", "threads", "-c", "2")
     for running in fleet.started:
         running.wait_ready(90)
-    with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", timeout=60, trust_env=False) as http:
         yield Pixmill(servers.stack, http, neighbour, servers.log)
 
 
 def fetched(url: str) -> httpx.Response:
-    return httpx.get(url, timeout=30, trust_env=False)
+    return httpx.get(url, timeout=60, trust_env=False)
 
 
 def test_a_picture_goes_through_a_bucket_and_is_opened_from_there(on_s3: Pixmill, imaging: Running, s3: S3) -> None:
@@ -81,7 +81,7 @@ def test_a_picture_goes_through_a_bucket_and_is_opened_from_there(on_s3: Pixmill
         redirect = on_s3.http.get(f"/api/v1/jobs/{job['job_id']}/outputs/web")
         assert redirect.status_code == 302
         assert fetched(redirect.headers["location"]).content == answer.content
-        _, told = eventually(lambda job_id=job["job_id"]: on_s3.neighbour.webhooks_of(job_id), 20)[0]
+        _, told = eventually(lambda job_id=job["job_id"]: on_s3.neighbour.webhooks_of(job_id), 60)[0]
         assert fetched(json.loads(told)["data"]["outputs"][0]["url"]).content == answer.content
     assert set(s3.unfinished_uploads()) <= others
     assert on_s3.http.get("/health/ready").status_code == 200
