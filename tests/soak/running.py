@@ -37,9 +37,11 @@ class Seen:
     def memory_of(self, begin: float, end: float) -> float:
         """Of a process, between two parts of the jobs, from 0 to 1, in KiB.
 
-        The median: what a large picture takes while it is worked on is no growth, what stays after it is.
+        The median: what a large picture takes while it is worked on is no growth, what stays after it is. Where nobody
+        looked between the two, what was seen later counts: the machine stood still, the jobs went on.
         """
-        part = [kib for done, kib in self.memory if begin * self.jobs <= done <= end * self.jobs]
+        later = [(done, kib) for done, kib in self.memory if begin * self.jobs <= done]
+        part = [kib for done, kib in later if done <= end * self.jobs] or [kib for _, kib in later]
         return median(part) if part else 0.0
 
 
