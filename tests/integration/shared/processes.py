@@ -132,7 +132,7 @@ class Fleet:
                 popen.wait(15)
             except subprocess.TimeoutExpired:
                 popen.kill()
-                popen.wait(5)
+                popen.wait(60)
 
 
 class Gate:

@@ -1,5 +1,6 @@
 """Workers and beat as processes: what stops them at their start, and what they answer while they run."""
 
+import contextlib
 import json
 import os
 import signal
@@ -396,7 +397,8 @@ def test_frozen_database_makes_processes_unready_within_a_bound(running: dict[st
         assert set(say_in_time(running.values(), "database")) == {200}
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
     for process in running.values():
         process.wait_ready()
 
