@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -17,16 +17,21 @@ from tests.waiting import eventually
 from pixmill.local.stack import LocalStack
 
 TERMINAL = ("completed", "failed", "canceled")
+SLOW = ("stall", "drip")
+"""Of the neighbour: what never ends."""
 
 
 @dataclass
 class Pixmill:
-    """A running stack, seen from outside."""
+    """A running stack, seen from outside. ``slow`` are jobs that began with it, by their sources: their time-outs pass
+    while other tests run.
+    """
 
     stack: LocalStack
     http: httpx.Client
     neighbour: Neighbour
     log: io.StringIO
+    slow: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def upload(self, data: bytes, media_type: str = "image/jpeg") -> str:
         response = self.http.post("/api/v1/uploads", content=data, headers={"Content-Type": media_type})
@@ -80,13 +85,16 @@ def gemini() -> Iterator[FakeGemini]:
 
 @pytest.fixture(scope="session")
 def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour, gemini: FakeGemini) -> Iterator[Pixmill]:
-    """The stack of ``pixmill up``. Only the neighbour's port and the provider's are allowed; time-outs are short."""
+    """The stack of ``pixmill up``. Only the neighbour's port and the provider's are allowed.
+
+    Time-outs are longer than a busy machine stands still, and shorter than the neighbour stalls.
+    """
     environ = {
         "PATH": os.environ.get("PATH", ""),
         "PIXMILL_ENV": "test",
         **gemini.variables(),
         "PIXMILL_EGRESS_ALLOW": f"127.0.0.1:{neighbour.port},{gemini.url.removeprefix('http://')}",
-        "PIXMILL_FETCH_TIMEOUT": "2",
+        "PIXMILL_FETCH_TIMEOUT": "15",
         "PIXMILL_WEBHOOK_TIMEOUT": "30",
         "PIXMILL_MAX_ATTEMPTS": "2",
     }
@@ -99,7 +107,9 @@ def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour, gemi
         raise
     try:
         with httpx.Client(base_url=stack.urls["api"], timeout=60, trust_env=False) as http:
-            yield Pixmill(stack, http, neighbour, log)
+            pixmill = Pixmill(stack, http, neighbour, log)
+            pixmill.slow = {path: pixmill.process(image_url=f"{neighbour.base}/{path}") for path in SLOW}
+            yield pixmill
     finally:
         stack.stop()
 
