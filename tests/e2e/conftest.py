@@ -96,6 +96,7 @@ def pixmill(tmp_path_factory: pytest.TempPathFactory, neighbour: Neighbour, gemi
         "PIXMILL_EGRESS_ALLOW": f"127.0.0.1:{neighbour.port},{gemini.url.removeprefix('http://')}",
         "PIXMILL_FETCH_TIMEOUT": "15",
         "PIXMILL_WEBHOOK_TIMEOUT": "30",
+        "PIXMILL_LEASE": "60",
         "PIXMILL_MAX_ATTEMPTS": "2",
     }
     log = io.StringIO()

@@ -48,10 +48,11 @@ class Seen:
 def start_worker(fleet: Fleet, processes: int, soft_limit: int) -> Running:
     """``soft_limit`` in seconds: nothing but the endless jobs takes a tenth of it on an idle machine.
 
-    Its children are not replaced after so many jobs or MiB: what grows in them shall be seen.
+    Its children are not replaced after so many jobs or MiB: what grows in them shall be seen. Nor are leases lost where
+    a machine stands still.
     """
     for_ever = ("--max-tasks-per-child", "1000000", "--max-memory-per-child", "100000000")
-    limits = {"PIXMILL_TASK_SOFT_TIME_LIMIT": str(soft_limit), "PIXMILL_TASK_TIME_LIMIT": "120"}
+    limits = {"PIXMILL_TASK_SOFT_TIME_LIMIT": str(soft_limit), "PIXMILL_TASK_TIME_LIMIT": "120", "PIXMILL_LEASE": "60"}
     queues = ",".join((QueueName.IMAGING, QueueName.IMAGING_HIGH, QueueName.IMAGING_LOW))
     worker = fleet.worker("imaging", IMAGING, "-P", "prefork", "-c", str(processes), "-Q", queues, *for_ever, **limits)
     dispatcher = fleet.dispatcher("dispatcher")
