@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.s3 import S3, running_s3
 from tests.servers import Servers, running_servers
+
+# A busy machine takes longer for an example than Hypothesis grants by default; what is tested is no speed.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 CHAINS: Final = {
     "tests/e2e/": "stacks that are broken",
