@@ -8,9 +8,12 @@ T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T | None], within: float, every: float = 0.05) -> T:
-    """The first truthy value of ``condition``; AssertionError after ``within`` seconds."""
+    """The first truthy value of ``condition``; AssertionError when it is false still after ``within`` seconds."""
     deadline = time.monotonic() + within
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"did not happen within {within} s: {condition}"
+    while True:
+        # Taken first: who stood still past the deadline looks once more.
+        late = time.monotonic() > deadline
+        if value := condition():
+            return value
+        assert not late, f"did not happen within {within} s: {condition}"
         time.sleep(every)
-    return value

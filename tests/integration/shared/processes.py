@@ -24,13 +24,16 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], seconds: float, what: str = "the condition") -> T:
-    """The first true value of ``condition``; fails after ``seconds``."""
+    """The first true value of ``condition``; fails when it is false still after ``seconds``."""
     deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
+    while True:
+        # Taken first: who stood still past the deadline looks once more.
+        late = time.monotonic() > deadline
+        if value := condition():
+            return value
+        if late:
             raise AssertionError(f"{what} did not come true in {seconds:g} s")
         time.sleep(0.02)
-    return value
 
 
 def free_port() -> int:
@@ -63,14 +66,14 @@ class Running:
         return [int(pid) for pid in path.read_text().split()]
 
     def ask(self, path: str, timeout: float = 30) -> tuple[int, str]:
-        """Status and body; status 0 while nothing listens."""
+        """Status and body; status 0 while nothing listens, or answers in time."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             return 0, ""
 
     def wait_ready(self, seconds: float = 90) -> None:
