@@ -83,14 +83,15 @@ def test_of_many_that_pass_at_once_one_is_struck(directory: Path, struck: list[s
     start = threading.Barrier(8)
 
     def run() -> None:
-        start.wait(10)
+        start.wait(60)
         failpoint("render.claimed", 1)
 
     threads = [threading.Thread(target=run) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
     assert len(struck) == 1
 
 
@@ -119,7 +120,7 @@ def test_pause_lasts_until_the_report_is_removed(directory: Path) -> None:
     assert passing.is_alive()
     for file in report.iterdir():
         file.unlink()
-    passing.join(20)
+    passing.join(60)
     assert not passing.is_alive()
 
 
