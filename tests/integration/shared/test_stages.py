@@ -68,6 +68,12 @@ def make_due(runtime: Runtime) -> None:
         session.execute(text("UPDATE jobs SET run_at = NULL"))
 
 
+def put_off(runtime: Runtime) -> None:
+    """What waits, waits long."""
+    with runtime.database.session_scope() as session:
+        session.execute(text("UPDATE jobs SET run_at = now() + interval '1 hour' WHERE run_at IS NOT NULL"))
+
+
 def state(runtime: Runtime) -> tuple[Job, list[str], int, list[DeadLetter]]:
     """The job, the types of its events, how many deliveries there are, and the dead letters."""
     with runtime.database.session_scope() as session:
@@ -106,6 +112,7 @@ def test_transient_error_is_tried_again_later_and_at_last_buried(runtime: Runtim
         assert job.run_at is not None
         assert error_of(job)["code"] == "source_timeout"
         assert (events, deliveries, letters) == ([], 0, [])
+        put_off(runtime)
         run(runtime, job_id, raising(AssertionError("it ran before its time")))
         assert error_of(state(runtime)[0])["code"] == "source_timeout"
         make_due(runtime)
