@@ -124,7 +124,7 @@ def test_who_waits_for_a_canceled_job_is_due_at_once(database: Database) -> None
 
 
 def finish(database: Database, job: jobs.ClaimedJob, barrier: threading.Barrier, ended: list[str]) -> None:
-    barrier.wait(10)
+    barrier.wait(60)
     with database.session_scope() as session:
         if jobs.complete(session, job, found={}, sha256="s", made=[]) is not None:
             ended.append("completed")
@@ -136,9 +136,10 @@ def test_cancellation_and_completion_at_once_end_the_job_once(database: Database
         barrier, ended = threading.Barrier(2), list[str]()
         thread = threading.Thread(target=finish, args=(database, claim(database, job_id), barrier, ended))
         thread.start()
-        barrier.wait(10)
+        barrier.wait(60)
         outcome = cancel(database, job_id)
-        thread.join(10)
+        thread.join(60)
+        assert not thread.is_alive()
         with database.session_scope() as session:
             status = session.get_one(Job, job_id).status
             events = session.scalars(select(JobEvent.type).where(JobEvent.job_id == job_id)).all()

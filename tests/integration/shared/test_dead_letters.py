@@ -159,7 +159,7 @@ def test_of_eight_replays_at_once_one_makes_a_job_and_seven_are_told_which(datab
     barrier = threading.Barrier(8)
 
     def try_it() -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         try:
             with database.session_scope() as session:
                 found = replay(session, letter.id, None, by="x")
@@ -173,7 +173,8 @@ def test_of_eight_replays_at_once_one_makes_a_job_and_seven_are_told_which(datab
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
+        assert not thread.is_alive()
     assert len(made) == 1
     assert told == made * 7
     assert all(f"as job {made[0]}, by x" in sentence for sentence in sentences)
@@ -248,7 +249,7 @@ def test_two_that_replay_many_at_once_share_the_letters(database: Database) -> N
     barrier = threading.Barrier(2)
 
     def go() -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         found.append(len(replay_many(database, Letters(), by="x").made))
 
     threads = [threading.Thread(target=go) for _ in range(2)]
@@ -256,6 +257,7 @@ def test_two_that_replay_many_at_once_share_the_letters(database: Database) -> N
         thread.start()
     for thread in threads:
         thread.join(60)
+        assert not thread.is_alive()
     left = len(replay_many(database, Letters(), by="x").made)
     assert sum(found) + left == 120
     assert everything(database) == (240, 0, 120)

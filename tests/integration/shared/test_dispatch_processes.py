@@ -117,7 +117,8 @@ def test_two_dispatchers_never_put_more_than_one_window_into_the_broker(
         seen, _ = work_off(database, broker, 150, 120)
     finally:
         over.set()
-        watcher.join(10)
+        watcher.join(60)
+        assert not watcher.is_alive()
     assert seen == Counter(dict.fromkeys(ids, 1))
     assert most[0] == WINDOW
 

@@ -314,7 +314,8 @@ def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
         assert set(seen.values()) == {1}
     finally:
         over.set()
-        worker.join(10)
+        worker.join(60)
+        assert not worker.is_alive()
 
 
 def test_killed_worker_loses_no_job_and_ends_it_once(

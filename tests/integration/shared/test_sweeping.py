@@ -296,9 +296,9 @@ def test_submission_of_an_upload_that_is_being_deleted_waits_and_finds_none(data
         with database.session_scope() as sweep:
             assert leftovers.delete_unused_uploads(sweep, [upload_id]) == [upload_name(upload_id)]
             found = other.submit(submit)
-            wait_until(lambda: waits_for_a_lock(database), 10, "the submission's wait")
+            wait_until(lambda: waits_for_a_lock(database), 60, "the submission's wait")
             assert not found.done()
-        assert found.result(10) is False
+        assert found.result(60) is False
 
 
 def waits_for_a_lock(database: Database) -> bool:
@@ -345,15 +345,15 @@ def test_upload_that_a_job_took_after_the_sweep_had_looked_stays(database: Datab
         with ThreadPoolExecutor(1) as other, database.session_scope() as holder:
             holder.execute(text("SELECT pg_advisory_lock(4242)"))
             swept = other.submit(sweep)
-            assert begun.wait(10)
-            wait_until(lambda: waits_for_a_lock(database), 10, "the sweep's pause")
+            assert begun.wait(60)
+            wait_until(lambda: waits_for_a_lock(database), 60, "the sweep's pause")
             with database.session_scope() as submission:
                 found = uploads.find_for_job(submission, PROJECT, upload_id)
                 assert found
                 job_id = add_job(submission, found.key if used_as == "source" else None)
                 uploads.note_use(submission, job_id, {upload_id} if used_as == "watermark" else set())
             holder.execute(text("SELECT pg_advisory_unlock(4242)"))
-            assert swept.result(20) == []
+            assert swept.result(60) == []
     finally:
         with database.session_scope() as session:
             session.execute(text(NO_PAUSE))
@@ -386,8 +386,8 @@ def test_worker_sweeps_when_beat_says_so(
         worker.wait_ready()
         send(redis_url, TaskName.EXPIRE_UPLOADS, QueueName.API)
         send(redis_url, TaskName.CLEAN_UP, QueueName.MAINTENANCE)
-        wait_until(lambda: there(store) == set(young), 30, "both sweeps")
-        wait_until(lambda: worker.metric("pixmill_tasks_total", 'outcome="succeeded"') == 2, 10, "their ends")
+        wait_until(lambda: there(store) == set(young), 60, "both sweeps")
+        wait_until(lambda: worker.metric("pixmill_tasks_total", 'outcome="succeeded"') == 2, 60, "their ends")
     finally:
         fleet.stop()
     with database.session_scope() as session:
