@@ -174,7 +174,7 @@ def test_last_thousand_of_each_state_are_kept(clients: Runtime, database: Databa
 
 @pytest.fixture(scope="module")
 def crew(servers: Servers, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    crew = Crew(servers, postgres_url, tmp_path_factory.mktemp("crew"), PIXMILL_LEASE="2")
+    crew = Crew(servers, postgres_url, tmp_path_factory.mktemp("crew"))
     crew.objects.mkdir()
     yield crew
     crew.close()
