@@ -46,7 +46,7 @@ class Fakes:
     def sink(self) -> LogSink:
         return LogSink(self.log)
 
-    def spec(self, name: str, *options: str, grace: float = 10, start_timeout: float = 20) -> ProcessSpec:
+    def spec(self, name: str, *options: str, grace: float = 60, start_timeout: float = 90) -> ProcessSpec:
         port = choose_free("127.0.0.1")
         argv = (sys.executable, "-S", str(FAKE), str(self.directory / "journal"), name, str(port), *options)
         return ProcessSpec(
@@ -83,11 +83,11 @@ def is_alive(pid: int) -> bool:
     """A zombie is dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     """Does it become true within the time?"""
     deadline = time.monotonic() + seconds
     while True:

@@ -1,6 +1,7 @@
 """`pixmill up`, all of it: started by its command, looked at from outside, ended in every way there is."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -23,7 +24,10 @@ from tests.integration.local_stack.conftest import eventually, is_alive, new_pla
 from pixmill.local.ports import PortPlan
 from pixmill.local.stack import LocalStack
 
-READY_SECONDS = 90  # generous: other tests may have the cores; how long it takes alone is printed
+READY_SECONDS = 150  # generous: other tests may have the cores; how long it takes alone is printed
+
+# Stacks, of which each takes its time on a busy machine.
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass
@@ -79,15 +83,24 @@ def family(pid: int) -> set[int]:
     while waiting:
         current = waiting.pop()
         found.add(current)
-        for children in Path(f"/proc/{current}/task").glob("*/children"):
-            waiting += [int(child) for child in children.read_text().split()]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for thread in os.listdir(f"/proc/{current}/task"):
+                waiting += map(int, told(current, f"task/{thread}/children").split())
     return found
+
+
+def told(pid: int, what: str) -> bytes:
+    """By the kernel of a process; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/{what}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def get(url: str, authorization: str = "") -> int:
     request = urllib.request.Request(url, headers={"Authorization": authorization} if authorization else {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()
@@ -96,14 +109,14 @@ def get(url: str, authorization: str = "") -> int:
 
 def services(up: Up) -> dict[str, str]:
     """Their states, as the schedule's checks found them."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{up.plan.api}/api/v1/services", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.plan.api}/api/v1/services", timeout=60) as answer:
         return {each["service"]: each["status"] for each in json.load(answer)["data"]}
 
 
 def check_services(up: Up) -> None:
     """Now: beat has it done when it starts, which may be long before the API is there, and then every five minutes."""
     url = f"http://127.0.0.1:{up.plan.api}/api/v1/tasks/health_check_all_services"
-    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=60) as answer:
         assert answer.status == 202
 
 
@@ -111,6 +124,12 @@ def all_are_well(up: Up) -> bool:
     expected = {*dict(up.plan.items()), "database", "broker", "storage", "heartbeat"}
     found = services(up)
     return found.keys() == expected and set(found.values()) == {"healthy"}
+
+
+def become_well(up: Up) -> bool:
+    """By one check, which finds unhealthy what stands still at the moment."""
+    check_services(up)
+    return eventually(lambda: all_are_well(up), 30)
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +144,8 @@ def up() -> Iterator[Up]:
 def test_a_worker_that_is_killed_is_started_again_and_variables_of_the_user_reach_it(up: Up) -> None:
     assert "not passed on: BROKER_URL" in up.text
     children = family(up.process.pid)
-    environs = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in children - {up.process.pid}}
-    notifier = [pid for pid in children if b"notifier@%h" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    environs = {pid: told(pid, "environ").split(b"\0") for pid in children - {up.process.pid}}
+    notifier = [pid for pid in children if b"notifier@%h" in told(pid, "cmdline")]
     assert b"CELERY_TIMEZONE=Europe/Berlin" in environs[notifier[0]]
     os.kill(notifier[0], signal.SIGKILL)
     assert eventually(lambda: "notifier is back" in up.text, 60), up.text
@@ -140,7 +159,7 @@ def test_two_stacks_run_side_by_side_and_one_that_is_killed_leaves_no_process(pl
         assert len(running) > 10
         one.process.kill()
         one.process.wait()
-        assert eventually(lambda: not any(map(is_alive, running)), 15)
+        assert eventually(lambda: not any(map(is_alive, running)))
         for name, port in up.plan.items():
             path = "/healthcheck" if name == "flower" else "/health/ready"
             assert get(f"http://127.0.0.1:{port}{path}") == 200, name
@@ -151,15 +170,14 @@ def test_everything_answers_and_ctrl_c_leaves_nothing_but_the_data(up: Up) -> No
     for name, port in up.plan.items():
         path = "/healthcheck" if name == "flower" else "/health/ready"
         assert get(f"http://127.0.0.1:{port}{path}") == 200, name
-    check_services(up)
-    assert eventually(lambda: all_are_well(up), 90), services(up)
+    assert any(become_well(up) for _ in range(4)), services(up)
     shown = re.search(r"login (\S+) / (\S+)", up.text)
     assert shown is not None
     flower = f"http://127.0.0.1:{up.plan.flower}/workers"
     login = base64.b64encode(f"{shown[1]}:{shown[2]}".encode()).decode()
     assert (get(flower), get(flower, f"Basic {login}")) == (401, 200)
     running = family(up.process.pid)
-    commands = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in running]
+    commands = [told(pid, "cmdline").replace(b"\0", b" ").decode() for pid in running]
     for service in ("imaging", "notifier", "api"):
         worker = f"{Path(sys.executable).parent}/celery -A pixmill_{service}.celery_app worker"
         assert any(worker in command for command in commands), service
