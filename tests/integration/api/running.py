@@ -43,7 +43,7 @@ def environment(database_url: str, storage: Path, **changes: str) -> dict[str, s
     }
 
 
-def run_to_end(variables: dict[str, str], timeout: float = 20) -> subprocess.CompletedProcess[str]:
+def run_to_end(variables: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Of a process that is expected to stop by itself."""
     command = [sys.executable, "-m", "pixmill_api"]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -78,14 +78,14 @@ _LAUGHS = "".join(f'<!ENTITY l{i} "{(chr(38) + f"l{i - 1};") * 10}">' for i in r
 def test_hostile_or_foreign_xml_is_refused_at_once(data: str) -> None:
     raw = data.encode("utf-8", errors="surrogateescape")
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         with pytest.raises(FeedError):
             read_xml_feed(raw, BASE)
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_no_more_than_a_bound_is_taken_of_a_huge_list() -> None:

@@ -45,7 +45,7 @@ def test_who_waits_for_a_fast_host_gets_the_place_that_becomes_free() -> None:
     while not gate._hosts["a"].left._waiters:  # type: ignore[attr-defined]
         pass
     gate.leave("a", place)
-    waiter.join(10)
+    waiter.join(60)
     assert len(found) == 1
     assert isinstance(found[0], int)
     gate.leave("a", found[0])
