@@ -97,6 +97,16 @@ def avif_claiming(width, height):
     return bytes(data)
 
 
+def tiff_that_ends(order, entries):
+    """Of 8x8 pixels with an orientation that there is not, whose directory is the end of the file, without the place
+    of a next one. It says to have so many ``entries``; it has ten.
+    """
+    fields = [(256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 8), (274, 9), (277, 1), (278, 8), (279, 64)]
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8 + 64) + bytes(64)
+    rows = (struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in fields)
+    return head + struct.pack(f"{order}H", entries) + b"".join(rows)
+
+
 def many_frames(count):
     """A GIF of 4x4 pixels in frames of one."""
     return gif((4, 4), [Stored((0, 0, 1, 1), b"\1")] * count, palette=bytes(768))
@@ -161,5 +171,12 @@ def hostile_files():
         },
         **{f"parts without end: {name}": ("undecodable", data) for name, data in in_many_parts(MOST_PARTS + 1).items()},
         **{f"parts: {name}": (None, data) for name, data in in_many_parts(1_000).items()},
+        **{f"tiff that ends with its directory {order}": (None, tiff_that_ends(order, 10)) for order in "<>"},
+        "tiff whose directory is longer than the file": ("undecodable", tiff_that_ends("<", 13)),
+        # As files are found in storage that is given out in blocks.
+        **{
+            f"{name} and zeros": (None, encoded(picture, name.upper(), **options) + bytes(2_000_000))
+            for name, options in {"png": {}, "webp": {}, "jpeg": {}, "gif": {}, "avif": {"speed": 10}}.items()
+        },
         "tiff with orientation 0, cut in half": ("undecodable", odd_tiff[: len(odd_tiff) // 2]),
     }

@@ -62,7 +62,8 @@ def frame_count(data: bytes, source_format: SourceFormat) -> int:
 def _webp_frames(data: bytes) -> int:
     """The ANMF chunks of the RIFF container; each chunk is padded to an even length."""
     at, count, parts = 12, 0, PartCount()
-    while at + 8 <= len(data) and count < MOST_COUNTED:
+    end = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
+    while at + 8 <= end and count < MOST_COUNTED:
         parts.add()
         count += data[at : at + 4] == b"ANMF"
         length = int.from_bytes(data[at + 4 : at + 8], "little")

@@ -113,15 +113,21 @@ def unnamed_channels(data: bytes) -> int:
 
 
 def forgiven(data: bytes) -> bytes:
-    """The same TIFF without an orientation or a unit of resolution that there is not."""
+    """The same TIFF without an orientation or a unit of resolution that there is not; as it is where its directory ends
+    too early.
+    """
     byte_order: Literal["little", "big"] = "little" if data[:1] == b"I" else "big"
     said = {tag: field(data, tag) for tag in _KNOWN}
     unknown = [tag for tag, value in said.items() if value and int.from_bytes(value, byte_order) not in _KNOWN[tag]]
     if not unknown:
         return data
-    tiff = _Tiff(bytearray(data))
-    for tag in unknown:
-        tiff.drop(tiff.first(), tag)
+    try:
+        # A directory at the very end of the file may lack the place of the next one, which libtiff takes for none.
+        tiff = _Tiff(bytearray(data + bytes(4)))
+        for tag in unknown:
+            tiff.drop(tiff.first(), tag)
+    except _BROKEN:
+        return data
     return bytes(tiff.data)
 
 

@@ -42,12 +42,14 @@ def text_blocks(data: bytes) -> TextBlocks:
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """In the order of the file; the last one may be cut off. Raises PermanentError for too many of them."""
+    """In the order of the file, to its end chunk; the last one may be cut off. Raises PermanentError for too many."""
     at, view, parts = len(SIGNATURE), memoryview(data), PartCount()
     while at + 8 <= len(data):
         parts.add()
         length, kind = struct.unpack_from(">I4s", data, at)
         yield Chunk(kind, view[at + 8 : at + 8 + length])
+        if kind == b"IEND":
+            return
         at += 12 + length
 
 
