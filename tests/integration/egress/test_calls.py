@@ -88,6 +88,19 @@ def test_compressed_answer_to_a_call_is_never_unpacked(serve) -> None:
         call(serve(answer(200, gzip.compress(b"{}"), Content_Encoding="gzip")))
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer(503, gzip.compress(b"{}"), Content_Encoding="gzip", Retry_After="7"),
+        answer(503, b"x" * 500, Retry_After="7"),
+    ],
+    ids=["compressed", "too-large"],
+)
+def test_status_of_an_error_is_told_though_its_body_cannot_be_had(sent, serve) -> None:
+    result = call(serve(sent), max_bytes=100)
+    assert (result.status, result.body, result.retry_after) == (503, b"", 7)
+
+
 def test_call_to_a_forbidden_address_opens_no_connection(serve) -> None:
     server = serve(answer(200))
     with pytest.raises(ForbiddenAddress):

@@ -129,14 +129,20 @@ class EgressClient:
         ``deadline`` is in seconds and covers everything up to the last byte of the answer.
 
         Raises any error of ``egress.errors`` but those of redirects and statuses; ResponseTooLarge as soon as more
-        than ``max_bytes`` are announced or have come.
+        than ``max_bytes`` are announced or have come. Of an error (status 400 and above) whose body cannot be had for
+        that, or for being encoded, the status is told with no body.
         """
         target = parse_url(url)
         with self._transport.exchange(
             "POST", target, Deadline(deadline), {"User-Agent": _AGENT, **headers}, body
         ) as response:
-            _check_framing(target, response, max_bytes)
-            received = b"".join(_counted(response.body, target.host, max_bytes))
+            try:
+                _check_framing(target, response, max_bytes)
+                received = b"".join(_counted(response.body, target.host, max_bytes))
+            except (EncodedResponse, ResponseTooLarge):
+                if response.status < 400:
+                    raise
+                received = b""
             return CallResult(response.status, received, _retry_after(response))
 
 
