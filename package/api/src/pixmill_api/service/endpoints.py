@@ -187,8 +187,8 @@ def _switch(session: Session, row: Endpoint, *, off: bool) -> None:
 
 
 def _clear_alerts(session: Session, endpoint_id: uuid.UUID) -> None:
-    for rule in (AlertRule.DELIVERIES_EXHAUSTED, AlertRule.ENDPOINT_DISABLED):
-        alerts.clear_alert(session, rule, delivery_subject(endpoint_id, None))
+    rules = (AlertRule.DELIVERIES_EXHAUSTED, AlertRule.ENDPOINT_DISABLED)
+    alerts.clear_alerts(session, rules, delivery_subject(endpoint_id, None))
 
 
 def _document(context: Context, row: Endpoint) -> dict[str, Any]:

@@ -5,7 +5,7 @@ All times are arguments or the database's.
 
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import func, select, text, update
@@ -36,13 +36,19 @@ def raise_alert(session: Session, rule: AlertRule, subject: str, detail: str) ->
 
 def clear_alert(session: Session, rule: AlertRule, subject: str) -> None:
     """The trouble is over; does nothing where there was none."""
-    gone = update(Alert).where(
-        Alert.rule == rule,
+    clear_alerts(session, (rule,), subject)
+
+
+def clear_alerts(session: Session, rules: Collection[AlertRule], subject: str) -> None:
+    """Of several rules, in the order in which who evaluates locks them."""
+    over = select(Alert.id).where(
+        Alert.rule.in_(rules),
         Alert.subject == printable(subject),
         Alert.state == AlertState.FIRING,
         Alert.clear_since.is_(None),
     )
-    session.execute(gone.values(clear_since=func.now()))
+    over = over.order_by(Alert.id).with_for_update()
+    session.execute(update(Alert).where(Alert.id.in_(over)).values(clear_since=func.now()))
 
 
 def start(
