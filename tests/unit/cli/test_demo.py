@@ -1,9 +1,15 @@
 """The demonstration spends nothing that nobody asked it to, and says of placeholders that they are."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pixmill.demo.menu import Dish, summary
 from pixmill.demo.run import stack_environment
+
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+"""Names all variables."""
 
 
 def dish(provider: str, why: str | None = None) -> Dish:
@@ -33,7 +39,10 @@ def test_settings_of_a_pixmill_of_ones_own_are_not_those_of_the_demonstration(re
         "IMAGE_GENERATION_ENABLED": "false",
         "CELERY_TIMEZONE": "Asia/Tokyo",
         "FLOWER_URL_PREFIX": "flower",
+        **dict.fromkeys(re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.MULTILINE), "20"),
     }
+    own = {name: value for name, value in own.items() if not name.startswith(("GEMINI_", "PIXMILL_GENERATION_"))}
+    assert {"MIN_WORKERS", "AWS_REGION", "USE_REAL_IMAGE_GENERATION", "PIXMILL_AUTH"} <= own.keys()
     about_money = {"PIXMILL_GENERATION_BUDGET": "0.5", "GEMINI_API_KEY": "k"}
     environ = stack_environment({**own, **about_money, "HOME": "/home/zoe"}, real)
     assert environ.pop("USE_REAL_IMAGE_GENERATION", "true") == ("true" if real else "false")

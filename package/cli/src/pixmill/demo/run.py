@@ -28,8 +28,13 @@ _PATIENCE_WITH_MODELS: Final = 600.0
 _HINT: Final = (
     "With a key in GEMINI_API_KEY, [bold]make demo ARGS=--real-pictures[/] has the menu drawn by Gemini, for money."
 )
-_SETTINGS: Final = ("PIXMILL_", "CELERY_", "FLOWER_", "IMAGE_", "ASYNC_IMAGE_")
-_OF_REAL_PICTURES: Final = ("PIXMILL_GENERATION_",)
+_SETTINGS: Final = (
+    *("PIXMILL_", "CELERY_", "FLOWER_", "IMAGE_", "ASYNC_IMAGE_", "USE_REAL_IMAGE_GENERATION", "MAX_IMAGE_WORKERS"),
+    *("MIN_WORKERS", "MAX_WORKERS", "CPU_THRESHOLD", "MEMORY_THRESHOLD", "QUEUE_THRESHOLD"),
+    *("DATABASE_URL", "DB_", "POSTGRES_", "REDIS_", "AWS_", "PUBLISH_"),
+)
+"""What the variables of .env.example begin with, but for those of ``_OF_REAL_PICTURES``."""
+_OF_REAL_PICTURES: Final = ("PIXMILL_GENERATION_", "GEMINI_")
 _WIDEST: Final = 400
 """Columns of a terminal: a bound for the table, whose file names may be long."""
 
