@@ -1,5 +1,8 @@
 """``python -m tests.fuzz.api``: schemathesis against a live API, with all of its checks, for all operations.
 
+A dispatcher and a worker do what comes in meanwhile, so that jobs run and end: all but fetches and webhooks, which
+would leave the machine.
+
 Phases: examples of the document, boundaries of every schema, random requests, and sequences along the links.
 Exits with 1 if anything was found. ``--examples`` requests an operation (50), ``--seed`` (random, and printed),
 ``--workers``; what follows ``--`` goes to schemathesis as it is.
@@ -18,12 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixmill_api.upload_schemas import MOST_IN_ONE_PUT
+from pixmill_shared.contract.queues import WORKER_QUEUES, QueueName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.recipe.limits import MOST_OUTPUTS
 from pixmill_shared.service.keys import create_key
 from pixmill_shared.service.sealing import Sealer
 from tests.fuzz.api_rows import seed
-from tests.integration.api.running import Api, running_api
+from tests.integration.api.running import Api, environment, running_api
+from tests.integration.shared.processes import Fleet
 from tests.servers import running_servers
 
 SECRET_KEY = "a key for tests only, 0123456789"
@@ -36,6 +41,9 @@ positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 
 missing_required_header.expected-statuses = [400, 401, 403, 404, 406, 412, 415, 422]
 """
 ROOT = Path(__file__).parents[2]
+#: Fetches and webhooks go to hosts that the fuzzer makes up.
+OUTSIDE = {QueueName.FETCH, *WORKER_QUEUES["notifier"]}
+DONE = [queue.value for queue in QueueName if queue not in OUTSIDE]
 
 
 @dataclass(frozen=True)
@@ -48,32 +56,49 @@ class Target:
 
 
 @contextmanager
-def fuzzed_api(database_url: str, redis_url: str, directory: Path, rows: int) -> Iterator[Target]:
-    """With keys, and limits that no schema could tell of out of the way."""
+def fuzzed_api(
+    database_url: str, redis_url: str, directory: Path, rows: int, *, works: bool = False
+) -> Iterator[Target]:
+    """With keys, and limits that no schema could tell of out of the way. ``works``: with processes that do its jobs."""
     places = {name: directory / name for name in ("sources", "destinations")}
     for place in places.values():
         place.mkdir()
     # Any time that a schema allows may be a run_at.
     delay = int((datetime.datetime.max - datetime.datetime.now()).total_seconds()) - 86_400
     token = _key(database_url)
-    with running_api(
-        *(database_url, directory / "objects"),
-        PIXMILL_AUTH="on",
-        REDIS_URL=redis_url,
-        PIXMILL_MAX_SOURCE_BYTES=str(MOST_IN_ONE_PUT),
-        PIXMILL_MAX_OUTPUTS=str(MOST_OUTPUTS),
-        PIXMILL_MAX_DELAY=str(delay),
-        PIXMILL_MAX_ENDPOINTS="1000",
-        PIXMILL_MAX_PIPELINES="1000",
-        PIXMILL_STREAM_MAX_AGE="0.2",
-        PIXMILL_SOURCES=places["sources"].as_uri(),
-        PIXMILL_DESTINATIONS=places["destinations"].as_uri(),
-    ) as api:
+    storage = directory / "objects"
+    variables = {
+        "PIXMILL_AUTH": "on",
+        "REDIS_URL": redis_url,
+        "PIXMILL_MAX_SOURCE_BYTES": str(MOST_IN_ONE_PUT),
+        "PIXMILL_MAX_OUTPUTS": str(MOST_OUTPUTS),
+        "PIXMILL_MAX_DELAY": str(delay),
+        "PIXMILL_MAX_ENDPOINTS": "1000",
+        "PIXMILL_MAX_PIPELINES": "1000",
+        "PIXMILL_STREAM_MAX_AGE": "0.2",
+        "PIXMILL_SOURCES": places["sources"].as_uri(),
+        "PIXMILL_DESTINATIONS": places["destinations"].as_uri(),
+    }
+    crew = Fleet(directory, environment(database_url, storage, **variables))
+    with running_api(database_url, storage, **variables) as api, at_work(crew, works=works):
         api.client.headers["Authorization"] = f"Bearer {token}"
         known = seed(api, rows)
         sources, destinations = (place.as_uri() for place in places.values())
         known |= {"key": f"{sources}/a.jpg", "prefix": sources, "destination": destinations}
         yield Target(api, token, known)
+
+
+@contextmanager
+def at_work(crew: Fleet, *, works: bool) -> Iterator[None]:
+    """Whoever does the work around the block, if anybody is to."""
+    try:
+        if works:
+            options = ("-P", "threads", "-c", "4", "-Q", ",".join(DONE))
+            for process in (crew.dispatcher(), crew.worker("worker", "pixmill_shared.celery_app", *options)):
+                process.wait_ready()
+        yield
+    finally:
+        crew.stop()
 
 
 def schemathesis(target: Target, directory: Path, arguments: Sequence[str]) -> tuple[int, str]:
@@ -121,7 +146,7 @@ def main() -> int:
         with running_servers(directory / "servers") as servers:
             work = directory / "work"
             work.mkdir()
-            with fuzzed_api(servers.new_database(), servers.redis_url, work, rows=20) as target:
+            with fuzzed_api(servers.new_database(), servers.redis_url, work, rows=20, works=True) as target:
                 code, said = schemathesis(target, work, arguments)
     print(said)
     return code
