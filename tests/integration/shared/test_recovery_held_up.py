@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+from tests.integration.imaging.studio import clean_easel
 from tests.integration.notifier.couriers import finished_job
 from tests.integration.shared.test_batches import make
 from tests.integration.shared.test_dispatch_processes import insert_silently
@@ -15,8 +17,9 @@ from tests.integration.shared.test_state_machine import Collecting
 
 from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.database.engine import Database, DatabaseUnavailable
-from pixmill_shared.dispatcher.kinds import KINDS
+from pixmill_shared.dispatcher.kinds import KINDS, Kind
 from pixmill_shared.repositories import alerts, chunks
+from pixmill_shared.service.sampling import sample_queues
 from pixmill_shared.settings.work import WorkSettings
 
 USED_UP = """
@@ -30,7 +33,9 @@ USED_UP = """
 def database(postgres_url: str) -> Iterator[Database]:
     database = Database(postgres_url, pool_size=4, max_overflow=4)
     with database.session_scope() as session:
-        session.execute(text("TRUNCATE batches, jobs, deliveries, alerts, dead_letters, dispatch_marks CASCADE"))
+        session.execute(
+            text("TRUNCATE batches, jobs, deliveries, alerts, dead_letters, dispatch_marks, queue_samples CASCADE")
+        )
     yield database
     database.dispose()
 
@@ -109,6 +114,69 @@ def test_recovery_of_one_kind_that_fails_for_good_stops_no_work_and_is_counted(d
     assert failed(database, "jobs") == lost, "of kinds that come later"
     assert sent(dispatcher) == new
     assert recoveries_failed() == before + 1
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "run_at = clock_timestamp() - interval '{age} s'",
+        "status = 'processing', lease_until = clock_timestamp() - interval '{age} s', attempts = 1",
+    ],
+    ids=["a retry that nobody begins", "a worker that went silent"],
+)
+def test_work_that_the_recovery_does_not_reach_counts_as_waiting(database: Database, state: str) -> None:
+    def in_samples(seconds: int) -> tuple[dict[str, int], float]:
+        """As the first sample says: no earlier one bounds the age."""
+        with database.session_scope() as session:
+            session.execute(text("TRUNCATE queue_samples"))
+            session.execute(text(made + state.format(age=seconds)))
+        found = sample_queues(database)
+        with database.session_scope() as session:
+            return found, session.scalar(text("SELECT max(oldest_seconds) FROM queue_samples")) or 0.0
+
+    insert_silently(database, 3)
+    made = "UPDATE jobs SET created_at = now() - interval '1 d', dispatched_at = NULL, "
+    assert in_samples(1) == ({}, 0.0), "its turn comes in a moment"
+    found, oldest = in_samples(3600)
+    assert found == {"imaging": 3}
+    assert 3600 <= oldest < 7200, "since it should have gone on, not since it was made"
+
+
+def test_chunk_that_somebody_holds_delays_the_end_of_its_own_overdue_job_only(
+    database: Database, dispatcher: Collecting, tmp_path: Path
+) -> None:
+    easel = clean_easel(database, tmp_path)
+    held, *others = (easel.submit("Tea", "Soup", size=1, at_once=1) for _ in range(3))
+    with database.session_scope() as session:
+        begun = "UPDATE jobs SET status = 'processing', started_at = now() - make_interval(secs => :age) WHERE id = :id"
+        for age, each in enumerate((*others, held), 9000):
+            session.execute(text(begun), {"age": age, "id": each})
+    with database.session_scope() as holder:
+        holder.execute(text("SELECT 1 FROM generation_chunks WHERE job_id = :id FOR NO KEY UPDATE"), {"id": held})
+        dispatcher.recover()
+        assert failed(database, "jobs") == set(others), "though the held one is the first"
+    dispatcher.recover()
+    assert failed(database, "jobs") == {held, *others}, "at the next look"
+
+
+@pytest.mark.parametrize("statement", ["of the session", "prepared"])
+def test_database_that_takes_no_writes_ends_the_recovery(postgres_url: str, statement: str) -> None:
+    def writes(session: Session, _kind: Kind) -> None:
+        session.execute(text("UPDATE jobs SET progress = 1"))
+
+    database = Database(postgres_url, pool_size=1, max_overflow=0)
+    dispatcher = Collecting(database, inline=False)
+    if statement == "of the session":
+        dispatcher._recover = writes  # type: ignore[method-assign]
+    try:
+        with database.session_scope() as session:
+            session.connection().connection.cursor().execute(
+                "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; COMMIT"
+            )
+        with pytest.raises(DatabaseUnavailable):
+            dispatcher.recover()
+    finally:
+        database.dispose()
 
 
 def test_database_that_is_away_ends_the_recovery() -> None:

@@ -52,13 +52,16 @@ def told_apart(error: StatementError) -> StatementError:
     """The same error, as an OperationalError if it is the database's state and no mistake in the statement."""
     if isinstance(error, DatabaseUnavailable) or getattr(error.orig, "pgcode", None) not in _PASSING:
         return error
-    return OperationalError(error.statement, error.params, error.orig or error, error.hide_parameters)
+    lost = getattr(error, "connection_invalidated", False)
+    return OperationalError(error.statement, error.params, error.orig or error, error.hide_parameters, lost)
 
 
 def _raise_told_apart(context: ExceptionContext) -> None:
     error = context.sqlalchemy_exception
     if is_read_only(context.original_exception):
         context.is_disconnect = True
+    if isinstance(error, DBAPIError):
+        error.connection_invalidated = context.is_disconnect  # SQLAlchemy writes it down after its handlers
     if isinstance(error, StatementError) and told_apart(error) is not error:
         raise told_apart(error) from context.original_exception
 

@@ -2,16 +2,19 @@
 
 import uuid
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.codes import ErrorCode
 from pixmill_shared.contract.payloads import ChunkPayload, DeliveryPayload, JobPayload, MessagePayload, RequestPayload
 from pixmill_shared.contract.tasks import TaskName
+from pixmill_shared.database.engine import is_locked
 from pixmill_shared.database.models import AlertMessage, Delivery, GenerationChunk, Job, TaskRequest
 from pixmill_shared.domain.failures import error_document
 from pixmill_shared.domain.generation import time_limit
 from pixmill_shared.domain.jobs import STAGE_TASKS, Stage
+from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories import (
     alert_messages,
     alerts,
@@ -23,6 +26,8 @@ from pixmill_shared.repositories import (
     task_requests,
 )
 from pixmill_shared.settings.work import WorkSettings
+
+log = get_logger(__name__)
 
 
 def give_up_job(session: Session, job_id: uuid.UUID, fence: int) -> None:
@@ -73,14 +78,24 @@ def give_up_chunk(session: Session, chunk_id: uuid.UUID, fence: int) -> None:
 
 
 def fail_overdue(session: Session, settings: WorkSettings) -> None:
-    """Jobs that generate and have taken longer than they may: ``failed``; what is there is kept."""
+    """Jobs that generate and have taken longer than they may: ``failed``; what is there is kept.
+
+    One that needs what somebody holds is left for the next look.
+    """
     for job_id, items in generations.overdue(session, settings.image_job_timeout).items():
-        limit = time_limit(settings.image_job_timeout, items)
-        error = error_document(
-            ErrorCode.TIME_LIMIT, f"The pictures were not all there {limit:g} s after the first was begun."
-        )
-        if jobs.fail(session, job_id, 0, error):
-            chunks.drop_all(session, job_id)
+        try:
+            with session.begin_nested():
+                _fail_overdue(session, job_id, time_limit(settings.image_job_timeout, items))
+        except DBAPIError as error:
+            if not is_locked(error):
+                raise
+            log.warning("somebody holds what ending an overdue job needs", job_id=str(job_id))
+
+
+def _fail_overdue(session: Session, job_id: uuid.UUID, limit: float) -> None:
+    detail = f"The pictures were not all there {limit:g} s after the first was begun."
+    if jobs.fail(session, job_id, 0, error_document(ErrorCode.TIME_LIMIT, detail)):
+        chunks.drop_all(session, job_id)
 
 
 def give_up_delivery(session: Session, delivery_id: uuid.UUID, fence: int) -> None:
