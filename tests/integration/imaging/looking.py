@@ -69,8 +69,8 @@ class Watch:
     def check(self, *, most: int = 10_000, **admission: Any) -> dict[str, int]:
         """One tick."""
         clients = Runtime()
-        clients.__dict__.update(database=self.database, work=WorkSettings(lease=1, max_attempts=self.attempts))
-        fetching = EgressSettings(allow="127.0.0.1", fetch_timeout=5)
+        clients.__dict__.update(database=self.database, work=WorkSettings(max_attempts=self.attempts))
+        fetching = EgressSettings(allow="127.0.0.1", fetch_timeout=60)
         settings = IngestSettings(max_items=most, max_bytes=200_000)
         places: Any = self.places
         reader = Reader(EgressClient(fetching), places, fetching, settings)
