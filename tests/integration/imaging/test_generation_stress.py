@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from tests.soak.generating import Load
 from tests.soak.generation import generate_under_stress, table
 
 
+@pytest.mark.timeout(400)
 def test_silent_workers_doubled_messages_cancel_and_delete_lose_mix_and_miscount_nothing(
     postgres_url: str, tmp_path: Path
 ) -> None:
