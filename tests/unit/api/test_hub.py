@@ -49,6 +49,7 @@ class Silent:
     """In the place of the listener, and of what hears percentages: ``leave`` says that it may close."""
 
     def __init__(self) -> None:
+        self.opened = 0
         self.closing, self.leave = asyncio.Event(), asyncio.Event()
 
     def listener(self, *_: object) -> "Silent":
@@ -61,6 +62,7 @@ class Silent:
         return
 
     async def hear_percentages(self, _url: str, _hear: Callable[[str, str, int], None]) -> None:
+        self.opened += 1
         try:
             await asyncio.Event().wait()
         finally:
@@ -98,6 +100,25 @@ def test_who_comes_while_the_sources_are_let_go_of_is_answered(silent: Silent) -
             async with asyncio.timeout(60):
                 assert await hub.jobs.read(topic) is None
         await hub.close()
+
+    asyncio.run(run())
+
+
+def test_hub_that_closes_as_the_sources_are_let_go_of_opens_them_for_nobody(silent: Silent) -> None:
+    async def run() -> None:
+        hub = new_hub(NoRows())
+        with hub.viewer() as viewer, hub.jobs.watched(JOB, viewer) as topic:
+            await hub.jobs.read(topic)
+        async with asyncio.timeout(60):
+            await silent.closing.wait()
+        with hub.viewer():
+            closing = asyncio.create_task(hub.close())
+            while not hub.closing:
+                await asyncio.sleep(0)
+            silent.leave.set()
+            done, _ = await asyncio.wait([closing], timeout=60)
+            assert done, "it waits for a moment for who is there, and for nothing else"
+        assert silent.opened == 1
 
     asyncio.run(run())
 

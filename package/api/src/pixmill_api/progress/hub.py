@@ -100,7 +100,8 @@ class Hub:
 
     async def _run(self) -> None:
         # Once more for who came while the sources were let go of: for him no other task was begun.
-        while self._viewers:
+        # A cancellation that comes as they are let go of is lost in there.
+        while self._viewers and not self.closing:
             await self._run_with_sources()
 
     async def _run_with_sources(self) -> None:
