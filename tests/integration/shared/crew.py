@@ -44,7 +44,6 @@ class Crew:
         environment = environment_of(servers.stack.environment, database_url, directory)
         environment |= {
             "PIXMILL_ENV": "test",
-            "PIXMILL_LOG_FORMAT": "json",
             "PIXMILL_FAILPOINTS": str(self.failpoints),
             "PIXMILL_DISPATCH_POLL": "0.2",
             "PIXMILL_REDISPATCH_AFTER": "60",
