@@ -194,6 +194,7 @@ class Farm:
                 messages.put(None)
             for thread in threads:
                 thread.join(60)
+            assert not any(thread.is_alive() for thread in threads), "a thread hangs"
 
     def all_ended(self) -> bool:
         living = ", ".join(f"'{status}'" for status in sorted(TERMINAL))

@@ -343,6 +343,7 @@ def test_many_jobs_that_reserve_and_end_at_once_never_deadlock(farm: Farm) -> No
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(150)
+    assert not any(thread.is_alive() for thread in threads)
     assert errors == []
     assert farm.scalar("SELECT count(*) FROM rendition_reservations") == 0
