@@ -104,12 +104,9 @@ def is_plain_lab(data: bytes) -> bool:
     return set(photometric) == {0, _LAB} and set(bits) == {0, 8}
 
 
-def unnamed_channels(data: bytes) -> int:
-    """How many channels a TIFF has beside its colours, if it says that the first of them is neither alpha nor anything
-    else; 0 if it is alpha, or there is none.
-    """
-    kinds = field(data, _EXTRA_SAMPLES)
-    return len(kinds) // 2 if kinds[:2] == bytes(2) else 0
+def has_unnamed_channel(data: bytes) -> bool:
+    """Does a TIFF say of the first channel beside its colours that it is neither alpha nor anything else?"""
+    return field(data, _EXTRA_SAMPLES)[:2] == bytes(2)
 
 
 def forgiven(data: bytes) -> bytes:

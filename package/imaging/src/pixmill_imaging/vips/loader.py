@@ -28,6 +28,8 @@ _SIDEWAYS: Final = (5, 6, 7, 8)
 _GREY: Final = "b-w"
 #: 8 bits a channel; of 16 it is another one.
 _RGB: Final = "srgb"
+_COLOURS: Final = {_GREY: 1, "grey16": 1, _RGB: 3, "rgb16": 3, "cmyk": 4}
+"""Channels, by what libvips calls those of 8 and of 16 bits."""
 _WIDE: Final = ("int", "uint")
 _PROFILE: Final = "icc-profile-data"
 
@@ -52,8 +54,8 @@ class VipsLoader:
             data = exif.forgiven(data)
         with _decoding():
             image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on=_FAIL_ON)
-            if source_format is SourceFormat.TIFF:
-                image = _without_unnamed(image, exif.unnamed_channels(data))
+            if source_format is SourceFormat.TIFF and exif.has_unnamed_channel(data):
+                image = _colours_of(image)
             orientation = image.get("orientation") if image.get_typeof("orientation") else 1
         stored = Size(image.width, image.height)
         size = Size(stored.height, stored.width) if orientation in _SIDEWAYS else stored
@@ -112,9 +114,10 @@ class VipsSource:
         return (image / 257).cast("uchar") if image.format == "ushort" else image
 
 
-def _without_unnamed(image: "pyvips.Image", channels: int) -> "pyvips.Image":
-    """Without the last channels, of which the first would be taken for alpha, or for an ink too many."""
-    return image.extract_band(0, n=image.bands - channels) if 0 < channels < image.bands else image
+def _colours_of(image: "pyvips.Image") -> "pyvips.Image":
+    """Without the further channels, of which the first would be taken for alpha, or for an ink too many."""
+    colours = _COLOURS.get(image.interpretation, image.bands)
+    return image.extract_band(0, n=colours) if colours < image.bands else image
 
 
 def _without_profile(inks: "pyvips.Image") -> "pyvips.Image":
