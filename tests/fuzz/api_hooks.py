@@ -33,7 +33,7 @@ from pixmill_api.cors import EXPOSED
 from pixmill_api.domain.media_types import FORM
 from pixmill_api.domain.patterns import PLACE
 from pixmill_api.openapi_headers import HEADERS
-from pixmill_api.settings.generation import MOST_ITEMS
+from pixmill_shared.domain.generation import MOST_ITEMS
 from pixmill_shared.domain.recipe import RECIPE_SCHEMA, Limits, RecipeError, parse_recipe
 from pixmill_shared.domain.recipe.limits import MOST_OUTPUTS
 

@@ -12,9 +12,9 @@ from pixmill_api.domain.patterns import TEXT
 from pixmill_api.openapi import REF
 from pixmill_api.schema_rules import NO_KEYS
 from pixmill_api.schemas import JobError
-from pixmill_api.settings.generation import MOST_ITEMS
 from pixmill_api.text_schemas import LINE, SOMETHING, Text
 from pixmill_api.thing_schemas import MOST_CATEGORY, MOST_NAME, NOT_BOTH, Description, GenerationOptions
+from pixmill_shared.domain.generation import MOST_ITEMS
 from pixmill_shared.domain.jobs import JobStatus
 
 MOST_CATEGORIES: Final = 200

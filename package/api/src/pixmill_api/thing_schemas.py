@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 from pixmill_api import schema_examples
 from pixmill_api.schema_rules import GIVEN, NO_KEYS
 from pixmill_api.schemas import JobError, Options, OutputDocument, Place, PresetReference
-from pixmill_api.settings.generation import MOST_ITEMS
 from pixmill_api.text_schemas import Text
-from pixmill_shared.domain.generation import Fallback
+from pixmill_shared.domain.generation import MOST_ITEMS, Fallback
 from pixmill_shared.domain.recipe import RECIPE_SCHEMA
 
 MOST_NAME: Final = 200

@@ -11,6 +11,7 @@ from pixmill_shared.contract.queues import RENDER_QUEUES, QueueName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.dispatcher.dispatch import Dispatcher
 from pixmill_shared.plumbing.inline import InlineServices
+from pixmill_shared.plumbing.leases import longest_chunk
 from pixmill_shared.runtime import Runtime, start_runtime
 from pixmill_shared.service.leases import LeaseKeeper
 from pixmill_shared.settings.database import DatabaseSettings
@@ -49,7 +50,7 @@ class Crew:
             return InChild(self.runtime.worker_name, limits.hard, environment_without_keys)
 
         def patient_child() -> InChild:
-            return InChild(self.runtime.worker_name, self.runtime.work.image_job_timeout, environment_for_providers)
+            return InChild(self.runtime.worker_name, longest_chunk(self.runtime.work), environment_for_providers)
 
         self._lanes = [
             Lane("render", _RENDER, renders, child, self._ledger),

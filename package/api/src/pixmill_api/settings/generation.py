@@ -1,12 +1,9 @@
 """Generated pictures: whether they are offered, and how many one job may have."""
 
-from typing import Final
-
 from pydantic import Field
 
+from pixmill_shared.domain.generation import MOST_ITEMS
 from pixmill_shared.settings.base import Settings
-
-MOST_ITEMS: Final = 1_000
 
 
 class GenerationLimitSettings(Settings):

@@ -14,6 +14,9 @@ SAFE_LENGTH: Final = 30
 FIRST_ESTIMATE: Final = 8.0
 """Seconds for a picture, while nobody knows better."""
 
+MOST_ITEMS: Final = 1_000
+"""Of one job; a setting may allow fewer."""
+
 SHARE: Final = 100
 """Items that IMAGE_JOB_TIMEOUT is for; a longer list has as much for each so many of its items."""
 

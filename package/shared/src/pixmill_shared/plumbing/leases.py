@@ -11,6 +11,7 @@ from celery import bootsteps
 from pixmill_shared.contract.requests import REQUEST_HEADER
 from pixmill_shared.contract.tasks import TaskName
 from pixmill_shared.database.engine import Database
+from pixmill_shared.domain.generation import MOST_ITEMS, time_limit
 from pixmill_shared.observability.logs import get_logger
 from pixmill_shared.repositories.leases import CHUNKS, DELIVERIES, JOBS, MESSAGES, REQUESTS
 from pixmill_shared.runtime import runtime
@@ -50,12 +51,18 @@ def work_named(task: str, arguments: Mapping[str, Any]) -> Work | None:
     leases, argument = _CLAIMS.get(task, (None, ""))
     if leases is None:
         return None
-    # A chunk waits for a provider, again and again; its job has a time limit that the dispatcher knows.
-    longest = WorkSettings.load().image_job_timeout if leases is CHUNKS else 0.0
+    longest = longest_chunk(WorkSettings.load()) if leases is CHUNKS else 0.0
     try:
         return Work(leases, uuid.UUID(arguments[argument]), longest)
     except (KeyError, ValueError, TypeError, AttributeError):
         return None  # somebody else's message; the task will say so
+
+
+def longest_chunk(settings: WorkSettings) -> float:
+    """Seconds that a chunk may be worked on: it waits for a provider, again and again, for as long as its job may take.
+    The dispatcher ends that, and knows how many items it has; here it may have as many as any.
+    """
+    return time_limit(settings.image_job_timeout, MOST_ITEMS)
 
 
 def claims_row(task: str) -> bool:
