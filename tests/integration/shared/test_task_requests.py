@@ -14,6 +14,8 @@ from celery import Celery
 from sqlalchemy import select, text
 from tests.integration.shared.crew import Crew
 from tests.integration.shared.processes import Running, wait_until
+from tests.plans.asking import recording
+from tests.plans.explaining import Explainer
 from tests.servers import Servers
 
 from pixmill_shared.contract.queues import Priority
@@ -243,3 +245,23 @@ def test_maintenance_of_beat_is_left_out_while_other_maintenance_is_under_way(cr
     wait_until(lambda: "leaving this to the next tick" in running.log, 60, "the tick to be left out")
     assert '"what": "objects"' not in running.log
     strike["file"].unlink()
+
+
+def test_page_of_a_project_and_a_status_reads_no_rows_of_others(postgres_url: str) -> None:
+    many = """
+        INSERT INTO task_requests (id, project, task, queue, status, requested_by)
+        SELECT gen_random_uuid(), project, 't', 'q', status, 'a test'
+        FROM (VALUES ('this', 'completed'), ('another', 'failed')) AS of(project, status), generate_series(1, 4000)
+    """
+    with recording() as sent, contextlib.closing(Explainer(postgres_url)) as explainer:
+        database = Database(postgres_url, pool_size=1, max_overflow=0)
+        with database.session_scope() as session:
+            session.execute(text("TRUNCATE task_requests"))
+            session.execute(text(many))
+            session.execute(text("ANALYZE task_requests"))
+        sent.clear()
+        with database.session_scope() as session:
+            assert task_requests.page(session, limit=50, before=None, status="failed", project="this") == []
+        database.dispose()
+        looked_at = [plan.looked_at["task_requests"] for plan in explainer.plans(sent)]
+    assert looked_at == [0]

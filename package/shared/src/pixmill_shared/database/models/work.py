@@ -185,9 +185,10 @@ class TaskRequest(WorkColumns, Base):
         batch = Index("ix_task_requests_batch", text("(payload ->> 'batch_id')"), "id", postgresql_where=asked)
         there = text("(result ->> 'key') IS NOT NULL")
         archives = Index("ix_task_requests_archives", "finished_at", postgresql_where=there)
-        # Lists that ask for a status.
+        # Lists that ask for a status: a project's, and everyone's.
+        of_project = Index("ix_task_requests_project_status", "project", "status", "id")
         of_status = Index("ix_task_requests_status", "status", "id")
-        return (*super().__table_args__, batch, archives, of_status)
+        return (*super().__table_args__, batch, archives, of_project, of_status)
 
 
 class DispatchMark(Base):

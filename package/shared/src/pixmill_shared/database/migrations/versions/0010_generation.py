@@ -26,6 +26,7 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("traceback", sa.Text(), nullable=True))
     op.create_index("ix_jobs_generating", "jobs", ["started_at"], postgresql_where=generating)
     op.create_index("ix_jobs_project_kind", "jobs", ["project", "kind", "id"])
+    op.create_index("ix_task_requests_project_status", "task_requests", ["project", "status", "id"])
 
 
 def _generations() -> None:
