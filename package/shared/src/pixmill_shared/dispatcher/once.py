@@ -16,7 +16,8 @@ from pixmill_shared.runtime import Runtime
 def pass_once(clients: Runtime, app: Any, *tables: WorkTable) -> dict[str, int]:
     """Of ``tables``, all if none is named; messages published, by table: at most a window a queue.
 
-    Raises what the database or the broker raised.
+    What fails of one kind's recovery is logged and counted. Raises what a database that is away raises, and what a pass
+    or the broker did.
     """
     kinds = [kind for kind in KINDS if not tables or kind.work in tables]
     outlet = BrokerOutlet(app, clients.work)
