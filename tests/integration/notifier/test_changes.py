@@ -17,6 +17,7 @@ from tests.integration.notifier.couriers import (
     make_due,
     row_of,
 )
+from tests.integration.shared.test_state_machine import Collecting
 from tests.waiting import eventually
 
 from pixmill_api.repositories import webhook_views
@@ -25,6 +26,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import Alert, Endpoint
 from pixmill_shared.domain.backoff import WEBHOOK_SCHEDULE
 from pixmill_shared.repositories import deliveries, receivers
+from pixmill_shared.repositories.leases import DELIVERIES
 
 Receive = Callable[[Handler], Server]
 PATIENCE = 60
@@ -115,6 +117,33 @@ def test_endpoint_that_moves_during_a_try_is_asked_at_its_new_place_next(
     deliver(delivery_id, courier)
     assert row_of(database, delivery_id).status == "completed"
     assert (old.accepts, new.accepts) == (0 if busy else 1, 1)
+
+
+@pytest.mark.parametrize("how", ["handed back", "ran out"])
+def test_endpoint_that_moves_during_a_claim_that_comes_to_nothing_is_asked_at_its_new_place(
+    database: Database, how: str
+) -> None:
+    made = endpoint(database, "https://old.example/hook")
+    _, delivery_id = finished_job(database, None)
+    with database.session_scope() as session:
+        assert deliveries.claim(session, delivery_id, "w", 60) is not None
+    with database.session_scope() as session:
+        move(session, made, "https://New.example:8443/hook")
+        # The old place is left alone, which is no reason to wait.
+        session.execute(text("INSERT INTO receivers (host, retry_at) VALUES ('old.example', now() + interval '1 h')"))
+    with database.session_scope() as session:
+        if how == "handed back":
+            assert DELIVERIES.hand_back(session, delivery_id, "w")
+        else:
+            assert DELIVERIES.run_out(session, delivery_id, "w")
+    Collecting(database, inline=False).recover()
+    make_due(database, delivery_id)
+    with database.session_scope() as session:
+        claimed = deliveries.claim(session, delivery_id, "w", 60, ["old.example"])
+    assert claimed is not None
+    assert (claimed.url, claimed.host) == ("https://New.example:8443/hook", "new.example:8443")
+    row = row_of(database, delivery_id)
+    assert (row.url, row.host) == (claimed.url, claimed.host)
 
 
 def test_delivery_that_ended_keeps_the_url_that_it_went_to(

@@ -61,14 +61,16 @@ class Try:
 
 
 # To a receiver that was left alone for a while one try goes at a time: whoever moves its time on may make it. The
-# subject of an alert is that of ``service/exhaustion.py``.
+# subject of an alert is that of ``service/exhaustion.py``. An endpoint is asked where it is now: it may have moved
+# during a claim that was handed back or ran out.
+_HOST: Final = "lower(substring(coalesce(e.url, d.url), '^[^:]+://([^/?#]+)'))"
 _CLAIM = Prepared(
     f"""
     WITH wanted AS (
-      SELECT d.host FROM deliveries d
-      WHERE d.id = $1 AND d.status = 'queued' AND d.run_at IS NULL
-        AND NOT EXISTS (SELECT FROM endpoints e WHERE e.id = d.endpoint_id AND e.disabled_at IS NOT NULL)
-        AND (d.host = ANY($4)) IS NOT TRUE
+      SELECT coalesce(e.url, d.url) AS url, {_HOST} AS host
+      FROM deliveries d LEFT JOIN endpoints e ON e.id = d.endpoint_id
+      WHERE d.id = $1 AND d.status = 'queued' AND d.run_at IS NULL AND e.disabled_at IS NULL
+        AND ({_HOST} = ANY($4)) IS NOT TRUE
     ),
     probe AS (
       UPDATE receivers r SET retry_at = clock_timestamp() + make_interval(secs => $3)
@@ -78,11 +80,11 @@ _CLAIM = Prepared(
     claimed AS (
       UPDATE deliveries d
       SET status = 'processing', fence = fence + 1, attempts = attempts + 1, claimed_by = $2,
-          lease_until = clock_timestamp() + make_interval(secs => $3),
+          lease_until = clock_timestamp() + make_interval(secs => $3), url = (SELECT url FROM wanted),
           started_at = coalesce(started_at, clock_timestamp()), dispatched_at = NULL, dispatches = 0
       WHERE id = $1 AND status = 'queued' AND run_at IS NULL AND EXISTS (SELECT FROM wanted)
         AND (EXISTS (SELECT FROM probe)
-             OR NOT EXISTS (SELECT FROM receivers r WHERE r.host = d.host AND r.retry_at IS NOT NULL))
+             OR NOT EXISTS (SELECT FROM receivers r JOIN wanted ON r.host = wanted.host WHERE r.retry_at IS NOT NULL))
       RETURNING id, project, fence, attempts, url, host, job_id, event_id, event_type, sequence, happened_at, data,
                 endpoint_id, api_key_id
     )
