@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 from tests.integration.notifier.watch import MINUTE, Watch, new_id_at, together
 
 from pixmill_notifier.domain.digest import Figures, Growth
@@ -141,6 +142,12 @@ def test_report_is_of_the_day_before_at_whatever_time_the_schedule_asks(watch: W
     assert figures(watch).day == "2026-03-29"
 
 
+def test_report_at_the_last_minute_of_the_day_is_of_the_day_before(watch: Watch) -> None:
+    watch.clock.now = END - MINUTE + SECOND / 3
+    assert send_due(watch.desk())
+    assert figures(watch).day == "2026-03-28"
+
+
 def test_alerts_send_no_report_that_the_schedule_did_not_ask_for(watch: Watch) -> None:
     watch.job("completed", START)
     watch.run("INSERT INTO reports (day, figures) VALUES (:day, '{}')", day=DAY - datetime.timedelta(days=1))
@@ -153,10 +160,31 @@ def test_report_that_was_missed_all_day_comes_with_the_next(watch: Watch) -> Non
     assert send_due(watch.desk())
     watch.clock.now = SEVEN + 48 * HOUR
     assert sorted(together(*[lambda: send_due(watch.desk())] * 3)) == [False, False, True]
-    assert [message.body["day"] for message in watch.messages("log")] == ["2026-03-29", "2026-03-30", "2026-03-31"]
+    assert [message.body["day"] for message in watch.messages("log")] == ["2026-03-29", "2026-03-31", "2026-03-30"]
     watch.clock.now = SEVEN + 24 * 7 * HOUR
     assert send_due(watch.desk())
     assert len(watch.messages("log")) == 4
+
+
+def test_missed_report_that_fails_keeps_back_no_other_and_comes_later(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures_of = reports.figures_of
+
+    def fail(session: Session, day: datetime.date, *rest: Any) -> Figures:
+        if day == DAY + datetime.timedelta(days=1):
+            raise ZeroDivisionError
+        return figures_of(session, day, *rest)
+
+    assert send_due(watch.desk())
+    watch.clock.now = SEVEN + 48 * HOUR
+    with monkeypatch.context() as patched:
+        patched.setattr(reports, "figures_of", fail)
+        with pytest.raises(ZeroDivisionError):
+            send_due(watch.desk())
+    assert [message.body["day"] for message in watch.messages()] == ["2026-03-29", "2026-03-31"]
+    assert send_due(watch.desk()) is False
+    assert [message.body["day"] for message in watch.messages()] == ["2026-03-29", "2026-03-31", "2026-03-30"]
 
 
 def test_report_that_fails_is_not_marked_as_made(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

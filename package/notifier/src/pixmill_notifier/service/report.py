@@ -13,19 +13,20 @@ from pixmill_shared.repositories import alert_messages
 
 log = get_logger(__name__)
 
-_EARLY: Final = datetime.timedelta(minutes=1)
+_EARLY: Final = datetime.timedelta(seconds=5)
 """A worker may be before the midnight at which the tick was due."""
 _DAY: Final = datetime.timedelta(days=1)
 
 
 def send_due(desk: Desk) -> bool:
-    """Whether this call sent it. If nobody was there all of the day before, that day's report goes first."""
+    """Whether this call sent it. If nobody was there all of the day before, that day's report follows."""
     with desk.database.session_scope() as session:
         day = due_day(desk.clock(session) + _EARLY, desk.zone)
         missed = reports.is_missed(session, day - _DAY)
+    sent = _send(desk, day)
     if missed:
         _send(desk, day - _DAY)
-    return _send(desk, day)
+    return sent
 
 
 def _send(desk: Desk, day: datetime.date) -> bool:
