@@ -40,7 +40,8 @@ def is_read_only(error: BaseException | None) -> bool:
 
 def is_answer(error: DBAPIError) -> bool:
     """A server that is there said it, of this statement: another one may succeed."""
-    return getattr(error.orig, "pgcode", None) is not None and not error.connection_invalidated
+    code = getattr(error.orig, "pgcode", None)
+    return code is not None and code not in _PASSING and not error.connection_invalidated
 
 
 def is_locked(error: DBAPIError) -> bool:
@@ -52,16 +53,13 @@ def told_apart(error: StatementError) -> StatementError:
     """The same error, as an OperationalError if it is the database's state and no mistake in the statement."""
     if isinstance(error, DatabaseUnavailable) or getattr(error.orig, "pgcode", None) not in _PASSING:
         return error
-    lost = getattr(error, "connection_invalidated", False)
-    return OperationalError(error.statement, error.params, error.orig or error, error.hide_parameters, lost)
+    return OperationalError(error.statement, error.params, error.orig or error, error.hide_parameters)
 
 
 def _raise_told_apart(context: ExceptionContext) -> None:
     error = context.sqlalchemy_exception
     if is_read_only(context.original_exception):
         context.is_disconnect = True
-    if isinstance(error, DBAPIError):
-        error.connection_invalidated = context.is_disconnect  # SQLAlchemy writes it down after its handlers
     if isinstance(error, StatementError) and told_apart(error) is not error:
         raise told_apart(error) from context.original_exception
 
