@@ -6,6 +6,7 @@ import zlib
 
 import pytest
 from PIL import Image
+from tests.fuzz.corpus import tiff_that_ends
 
 from pixmill_imaging.domain.limits import PixelLimits
 from pixmill_imaging.service.loaders import choose_loader
@@ -172,3 +173,11 @@ def test_output_beyond_the_limit_is_refused_before_anything_is_decoded(small, lo
         render(encoded(small, "PNG"), recipe, loader, PixelLimits(output=15_999_999))
     assert caught.value.code is ErrorCode.TOO_MANY_PIXELS
     assert "huge" in caught.value.detail
+
+
+def test_tiff_whose_directory_is_longer_than_the_file_is_refused_or_made_and_nothing_else(loader):
+    data = tiff_that_ends("<", 13)
+    if loader.name == "vips":
+        assert refusal(data, loader).code is ErrorCode.UNDECODABLE
+    else:
+        assert outcome(data, loader) == ["result"]
