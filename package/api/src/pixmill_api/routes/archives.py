@@ -15,7 +15,7 @@ from pixmill_api.domain.media_types import ZIP
 from pixmill_api.domain.ranges import matches_etag
 from pixmill_api.errors import NotFound
 from pixmill_api.idempotency import once_per_key
-from pixmill_api.openapi import BINARY, KEYED, Responses, problems_of, sent, success
+from pixmill_api.openapi import BINARY, KEYED, OF_FILES, Responses, problems_of, success
 from pixmill_api.routes import BASE
 from pixmill_api.routes.submitting import RETRY_AFTER, accepted, request_id_of
 from pixmill_api.service import archives, built_archives
@@ -23,14 +23,13 @@ from pixmill_api.service.archives import Stream
 
 router = APIRouter(prefix=BASE, tags=["archives"])
 
-_HEADERS: Final = sent("ETag", "Accept-Ranges", "Content-Disposition")
 _ARCHIVE: Final[Responses] = {
     200: {
         "description": "The archive, which breaks off if a file cannot be read",
         "content": {ZIP: {"schema": BINARY}},
-        "headers": _HEADERS,
+        "headers": OF_FILES,
     },
-    304: {"description": "The client has it", "headers": _HEADERS},
+    304: {"description": "The client has it", "headers": OF_FILES},
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from pixmill_shared.contract.alerts import AlertRule, AlertState
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.prepared import Prepared
+from pixmill_shared.repositories.receivers import host_of
 from pixmill_shared.repositories.work import WorkTable
 
 WORK: Final = WorkTable("deliveries", owner="w.project")
@@ -63,7 +64,7 @@ class Try:
 # To a receiver that was left alone for a while one try goes at a time: whoever moves its time on may make it. The
 # subject of an alert is that of ``service/exhaustion.py``. An endpoint is asked where it is now: it may have moved
 # during a claim that was handed back or ran out.
-_HOST: Final = "lower(substring(coalesce(e.url, d.url), '^[^:]+://([^/?#]+)'))"
+_HOST: Final = host_of("coalesce(e.url, d.url)")
 _CLAIM = Prepared(
     f"""
     WITH wanted AS (

@@ -27,9 +27,14 @@ def forget_old(session: Session, limit: int) -> int:
     return len(_FORGET_OLD.run(session, limit))
 
 
+def host_of(url: str) -> str:
+    """SQL for the ``host`` of a delivery to ``url``, which is SQL: the column is made of the delivery's own."""
+    return f"lower(substring({url}, '^[^:]+://([^/?#]+)'::text))"
+
+
 def left_alone_until(url: str) -> str:
     """When a delivery to ``url``, which is SQL, is due: NULL for at once. Of a dead receiver nothing is published."""
     return f"""(
       SELECT r.retry_at FROM receivers r
-      WHERE r.host = lower(substring({url}, '^[^:]+://([^/?#]+)'::text)) AND r.retry_at > clock_timestamp()
+      WHERE r.host = {host_of(url)} AND r.retry_at > clock_timestamp()
     )"""
