@@ -77,7 +77,10 @@ Behaviour = Callable[[Exchange], None]
 
 @dataclass
 class FakeGemini:
-    """The running server. Everything that it was asked is in ``requests``, in the order of arrival."""
+    """The running server. Everything that it was asked is in ``requests``, in the order of arrival.
+
+    A request that ends early, as that of a worker that is killed meanwhile, is none.
+    """
 
     url: str
     requests: list[Asked] = field(default_factory=list)
@@ -111,8 +114,12 @@ class FakeGemini:
             self.most_at_once = self._at_once
 
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
+        # A client that is killed between the head and the body of its request has asked for nothing yet.
         length = int(handler.headers.get("Content-Length") or 0)
-        body = json.loads(handler.rfile.read(length) or b"{}")
+        sent = handler.rfile.read(length)
+        if not length or len(sent) < length:
+            return
+        body = json.loads(sent)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         asked = Asked(time.monotonic(), handler.command, handler.path, headers, body)
         exchange, behaviour = self._begun(asked, handler)

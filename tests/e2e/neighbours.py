@@ -99,7 +99,10 @@ class Neighbour:
                 self.end_headers()
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    raise ConnectionResetError  # the client was killed meanwhile: what it sent is no webhook
                 outer.webhooks.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(204)
                 self.end_headers()

@@ -93,17 +93,20 @@ class Server:
             sock.close()
 
     def _read(self, sock: socket.socket) -> Conversation:
-        data = b""
-        while b"\r\n\r\n" not in data:
+        def more() -> bytes:
             chunk = sock.recv(65536)
             if not chunk:
-                raise ConnectionResetError
-            data += chunk
+                raise ConnectionResetError  # the client was killed meanwhile: what it sent is no request
+            return chunk
+
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += more()
         head, body = data.split(b"\r\n\r\n", 1)
         conversation = Conversation(sock, head.decode("latin-1"), body, self._stopping)
         length = int(conversation.header("content-length") or 0)
         while len(conversation.body) < length:
-            conversation.body += sock.recv(65536)
+            conversation.body += more()
         return conversation
 
 
