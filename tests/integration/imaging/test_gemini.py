@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ import pytest
 from PIL import Image
 from tests import gemini
 from tests.gemini import KEY, Behaviour, FakeGemini, running_gemini
-from tests.waiting import eventually
 
 from pixmill_imaging.errors import LostPicture, UnfitPicture
 from pixmill_imaging.providers.gemini import GeminiProvider
@@ -181,13 +181,20 @@ def test_provider_that_never_finishes_hits_the_total_deadline(behaviour: Behavio
         started = time.monotonic()
         with pytest.raises(WorkError) as caught:
             draw(server, timeout=timeout)
-        if isinstance(caught.value, LostPicture):
+        took = time.monotonic() - started
+        if isinstance(caught.value, LostPicture) and was_asked(server):
             break
         # The machine stood still before the request was sent: nobody was asked for a picture.
-    assert time.monotonic() - started < 30, "half of what the server takes"
+    assert took < 30, "half of what the server takes"
     assert isinstance(caught.value, LostPicture), "it may have drawn one"
     assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
-    eventually(lambda: len(server.requests) == 1, within=60)
+    assert len(server.requests) == 1
+
+
+def was_asked(server: FakeGemini) -> bool:
+    """By one who has given up: what it sent, if it sent all, is read soon, and else never."""
+    # Counted in looks, not in seconds: while this process stands still, its server does too.
+    return any(server.requests or time.sleep(0.02) for _ in range(250))
 
 
 def test_picture_of_50_mb_is_refused_by_its_announced_size(server: FakeGemini) -> None:
@@ -198,10 +205,11 @@ def test_picture_of_50_mb_is_refused_by_its_announced_size(server: FakeGemini) -
 
 
 def test_provider_that_does_not_listen_may_come_back() -> None:
-    with running_gemini() as server:
-        pass
-    with pytest.raises(TransientError) as caught:
-        draw(server)
+    # Its port stays its own: of another test it could be answered.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(TransientError) as caught:
+            draw(FakeGemini(f"http://127.0.0.1:{taken.getsockname()[1]}"))
     assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
 
 
@@ -222,16 +230,17 @@ def test_key_is_in_no_log_error_or_representation(server: FakeGemini, caplog: py
     assert KEY not in repr(caught.value) + repr(there) + repr(vars(there)) + caplog.text + there.identity
 
 
-def test_threads_share_one_provider(server: FakeGemini) -> None:
+def test_threads_share_one_provider() -> None:
     together = threading.Barrier(4, timeout=60)
 
     def meet(exchange: gemini.Exchange) -> None:
         together.wait()
         gemini.picture()(exchange)
 
-    server.script("", meet)
-    there = provider(server, timeout=120)
-    with ThreadPoolExecutor(4) as threads:
+    # A server of its own: the exchange of a client that gave up may last a moment longer than its test.
+    with running_gemini() as server, ThreadPoolExecutor(4) as threads:
+        server.script("", meet)
+        there = provider(server, timeout=120)
         drawn = list(threads.map(lambda number: there.draw(Subject("", "", f"dish {number}")), range(4)))
     assert len({picture.data for picture in drawn}) == 4
     assert server.most_at_once == 4
