@@ -1,10 +1,13 @@
 """Which process listens where; sockets are bound to take ports away."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from pixmill.errors import PortTakenError, StackError
+from pixmill.local import ports
 from pixmill.local.ports import PortPlan, choose_free
 
 
@@ -43,3 +46,30 @@ def test_a_wanted_port_is_kept_while_it_is_free() -> None:
     with socket.create_server(("127.0.0.1", wanted)):
         assert choose_free("127.0.0.1", wanted) != wanted
     assert choose_free("127.0.0.1", wanted, frozenset({wanted})) != wanted
+
+
+def test_processes_that_choose_at_the_same_time_choose_none_twice() -> None:
+    """None of the ports is taken by a server meanwhile."""
+    script = """
+import sys
+from pixmill.local.ports import PortPlan, choose_free
+plans = [PortPlan.free().api for _ in range(10)]
+print(*(port for base in plans for port in range(base, base + 8)), *(choose_free("127.0.0.1") for _ in range(20)))
+sys.stdout.flush()
+sys.stdin.read()
+"""
+    argv = [sys.executable, "-c", script]
+    chosen: list[str] = []
+    processes = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    for process in processes:
+        assert process.stdout is not None
+        chosen += process.stdout.readline().split()
+    for process in processes:
+        process.communicate(timeout=60)
+    assert len(chosen) == len(set(chosen)) == 6 * 100
+
+
+def test_without_a_block_of_its_own_a_process_chooses_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_own_block", lambda pid: None)
+    assert PortPlan.free().api in ports._FREE_RANGE
+    assert choose_free("127.0.0.1") in ports._FREE_RANGE

@@ -1,9 +1,13 @@
 """Which process listens where."""
 
+import functools
+import os
 import random
 import socket
+import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from typing import Self
 
 from pixmill.errors import PortTakenError, StackError
@@ -13,6 +17,7 @@ DEFAULT_FLOWER = 5555
 #: Below the ports that systems hand to outgoing connections: a client that keeps dialling a stopped server's
 #: port could otherwise be given that very port as its own end, and then the server cannot come back.
 _FREE_RANGE = range(15000, 32000)
+_BLOCK_SIZE = 250
 _PLAN_SIZE = 8
 _TRIES = 400
 
@@ -42,7 +47,7 @@ class PortPlan:
     @classmethod
     def free(cls, host: str = "127.0.0.1") -> Self:
         """A plan in which every port is free at this moment."""
-        for base in _candidates(len(_FREE_RANGE) - _PLAN_SIZE):
+        for base in _candidates(_PLAN_SIZE):
             if all(is_free(host, port) for port in range(base, base + _PLAN_SIZE)):
                 return cls.from_base(base)
         raise StackError(f"Found no {_PLAN_SIZE} free ports in a row.")
@@ -78,11 +83,52 @@ def choose_free(host: str, wanted: int | None = None, avoid: frozenset[int] = fr
     """``wanted`` if it is free, else another one."""
     if wanted is not None and wanted not in avoid and is_free(host, wanted):
         return wanted
-    for port in _candidates(len(_FREE_RANGE)):
+    for port in _candidates(1):
         if port not in avoid and is_free(host, port):
             return port
     raise StackError("Found no free port.")
 
 
-def _candidates(size: int) -> list[int]:
-    return random.sample(_FREE_RANGE[:size], _TRIES)
+@dataclass
+class _Block:
+    """Ports that one process chooses from: what it was given lately comes last, for a server may not be there yet."""
+
+    ports: range
+    _given: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next_row(self, length: int) -> int:
+        """The first of so many."""
+        with self._lock:
+            first = self._given if self._given + length <= len(self.ports) else 0
+            self._given = first + length
+        return self.ports[first]
+
+
+def _candidates(length: int) -> Iterator[int]:
+    """Where so many ports in a row may begin."""
+    block = _own_block(os.getpid())
+    if block is not None:
+        yield from (block.next_row(length) for _ in range(_BLOCK_SIZE // length))
+    yield from random.sample(_FREE_RANGE[: len(_FREE_RANGE) - length + 1], _TRIES)
+
+
+@functools.cache
+def _own_block(_pid: int) -> _Block | None:
+    """That no other process of this machine chooses from while this one lives.
+
+    Between the choice of a port and the server that listens there a second goes by, or a minute: two stacks that start
+    at once would else choose the same one now and then. Only Linux has names that end with the process which has them.
+    """
+    starts = list(_FREE_RANGE[::_BLOCK_SIZE]) if sys.platform == "linux" else []
+    random.shuffle(starts)
+    for start in starts:
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind(f"\0pixmill ports from {start}")
+        except OSError:
+            name.close()
+        else:
+            name.detach()  # open until the end
+            return _Block(range(start, start + _BLOCK_SIZE))
+    return None
