@@ -25,7 +25,7 @@ from pixmill_shared.errors import PermanentError, TransientError, WorkError
 from pixmill_shared.settings.egress import EgressSettings
 
 RECORDED = json.loads((Path(__file__).parents[2] / "fixtures/google_genai_request.json").read_text())
-LOOPBACK = EgressSettings(allow="127.0.0.1")
+LOOPBACK = EgressClient(EgressSettings(allow="127.0.0.1"))
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,9 @@ def server(running: FakeGemini) -> FakeGemini:
     return running
 
 
-def provider(server: FakeGemini, egress: EgressSettings = LOOPBACK, **settings: object) -> GeminiProvider:
+def provider(server: FakeGemini, egress: EgressClient = LOOPBACK, **settings: object) -> GeminiProvider:
     given = {"gemini_key": KEY, "gemini_url": server.url, "timeout": 60, **settings}
-    return GeminiProvider(EgressClient(egress), GenerationSettings.model_validate(given))
+    return GeminiProvider(egress, GenerationSettings.model_validate(given))
 
 
 def draw(server: FakeGemini, prompt: str = "枝豆", **settings: object) -> Picture:
@@ -215,7 +215,7 @@ def test_provider_that_does_not_listen_may_come_back() -> None:
 
 def test_base_url_at_a_private_address_is_guarded_too(server: FakeGemini) -> None:
     with pytest.raises(PermanentError) as caught:
-        draw(server, egress=EgressSettings())
+        draw(server, egress=EgressClient(EgressSettings()))
     assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
     assert server.requests == []
 

@@ -24,6 +24,9 @@ from pixmill_shared.repositories import generations
 from pixmill_shared.repositories.generations import NewGeneration, NewItem
 from pixmill_shared.service.claims import EVERY
 
+#: Workers are killed and started up to eight times.
+pytestmark = pytest.mark.timeout(400)
+
 CATEGORIES = ("前菜", "Soups", "Mains", "Desserts", "Drinks")
 
 
@@ -83,17 +86,23 @@ def generation(crew: Crew, job_id: uuid.UUID) -> Generation:
 def test_60_pictures_in_5_categories_come_once_each_though_the_worker_is_killed_twice(
     crew: Crew, gemini: FakeGemini
 ) -> None:
-    gemini.script("", picture(after=0.2))
+
+    def together(exchange: Exchange) -> None:
+        # The first ones wait for each other: however slow the machine is, as many are seen at once as there may be.
+        eventually(lambda: gemini.most_at_once >= 3, within=120)
+        picture(after=0.2)(exchange)
+
+    gemini.script("", together)
     menu = [(category, f"Dish {number}") for category, number in itertools.product(CATEGORIES, range(12))]
     worker = start(crew)
     crew.dispatch()
     job_id = submit(crew, menu)
     for done in (10, 30):
-        eventually(lambda done=done: generation(crew, job_id).finished_items >= done, within=60)
+        eventually(lambda done=done: generation(crew, job_id).finished_items >= done, within=120)
         worker.end(signal.SIGKILL)
         pass_time(crew)
         worker = start(crew)
-    crew.ended(job_id, 120)
+    crew.ended(job_id, 150)
     job, items, asked = crew.job(job_id), items_of(crew, job_id), gemini.asked()
     assert (job.status, job.progress) == ("completed", 100)
     assert [(item.category, item.name) for item in items] == menu
@@ -108,7 +117,8 @@ def test_60_pictures_in_5_categories_come_once_each_though_the_worker_is_killed_
     assert gemini.most_at_once == 3, "MAX_IMAGE_WORKERS"
     events = crew.events(job_id)
     assert (events.count("job.output"), events.count("job.progress"), events.count("job.completed")) == (60, 20, 1)
-    assert 0 < worker.metric("pixmill_provider_calls_total", 'outcome="picture"') <= 40, "of the third worker"
+    drawn = eventually(lambda: worker.metric("pixmill_provider_calls_total", 'outcome="picture"'), within=60)
+    assert drawn <= 40, "of the third worker"
 
 
 def test_the_dispatcher_ends_a_job_that_takes_too_long(crew: Crew, gemini: FakeGemini) -> None:
@@ -160,7 +170,7 @@ def test_wherever_the_worker_is_killed_each_thing_has_one_picture_in_the_end(cre
             worker = start(crew)
         return crew.job(job_id).status in TERMINAL
 
-    eventually(ended, within=180)
+    eventually(ended, within=300)
     job, made = crew.job(job_id), generation(crew, job_id)
     assert (job.status, kills) == ("completed", len(POINTS))
     assert (made.finished_items, made.finished_chunks, made.real_items) == (7, 7, 7)
