@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,17 +15,12 @@ from typing import Any
 import httpx
 import psycopg2
 from tests import preloaded
+from tests.ports import closed_port, free_port
 
 TABLES = (
     *("uploads", "upload_sessions", "upload_parts", "jobs", "batches", "outputs", "job_events", "presets", "endpoints"),
     *("deliveries", "idempotency_records", "api_keys", "audit", "task_requests"),
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(database_url: str, storage: Path, **changes: str) -> dict[str, str]:
@@ -38,7 +32,7 @@ def environment(database_url: str, storage: Path, **changes: str) -> dict[str, s
         "PIXMILL_SECRET_KEY": "a key for tests only, 0123456789",
         "PIXMILL_STORAGE_URL": storage.as_uri(),
         "DATABASE_URL": database_url,
-        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "REDIS_URL": f"redis://127.0.0.1:{closed_port()}/0",
         **changes,
     }
 

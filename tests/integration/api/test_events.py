@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from tests.integration.api.running import Api, free_port, wait_until
+from tests.integration.api.running import Api, wait_until
 from tests.integration.api.streaming import JOB, complete, fail, submitted, viewers, watching
 from tests.integration.api.test_bad_input import assert_problem
+from tests.ports import closed_port
 
 from pixmill_api.progress.hub import Hub
 from pixmill_api.progress.reading import Found, Reader, Wanted
@@ -126,7 +127,7 @@ def test_commit_is_heard_of_without_a_look_at_the_rows(api: Api) -> None:
 
     async def run() -> None:
         reader = FindsNothing()
-        hub = Hub(reader, api.database_url, f"redis://127.0.0.1:{free_port()}/0", 1)
+        hub = Hub(reader, api.database_url, f"redis://127.0.0.1:{closed_port()}/0", 1)
         # It may begin to listen only after the first of them has ended.
         for _ in range(12):
             if await heard(hub, reader):

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.api.running import environment, free_port, run_to_end, running_api, wait_until
+from tests.integration.api.running import environment, run_to_end, running_api, wait_until
 from tests.integration.api.test_bad_input import assert_problem
+from tests.ports import closed_port
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_taken_port_stops_it_with_a_message(postgres_url: str, tmp_path: Path) -
 
 
 def test_database_that_is_down_is_503_and_the_process_lives_on(tmp_path: Path) -> None:
-    nowhere = f"postgresql://app:x@127.0.0.1:{free_port()}/none"
+    nowhere = f"postgresql://app:x@127.0.0.1:{closed_port()}/none"
     with running_api(nowhere, tmp_path / "objects") as api:
         answer = api.client.post("/api/v1/process", json={"image_url": "https://example.com/a.jpg"})
         assert_problem(answer, 503, "database_unavailable")

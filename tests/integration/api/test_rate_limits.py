@@ -14,9 +14,10 @@ import httpx
 import pytest
 import redis
 from tests.integration.api.bearers import bearing, made_key
-from tests.integration.api.running import Api, free_port, running_api
+from tests.integration.api.running import Api, running_api
 from tests.integration.api.test_bad_input import assert_problem
 from tests.integration.shared.processes import Gate
+from tests.ports import closed_port
 from tests.servers import Servers
 from tests.waiting import eventually
 
@@ -143,7 +144,7 @@ def silent_redis() -> Iterator[Down]:
 
 @contextmanager
 def nobody() -> Iterator[Down]:
-    yield f"redis://127.0.0.1:{free_port()}/0", []
+    yield f"redis://127.0.0.1:{closed_port()}/0", []
 
 
 @pytest.mark.parametrize("down", [silent_redis, nobody])

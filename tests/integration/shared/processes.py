@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests import preloaded
+from tests.ports import free_port
 
 BIN = Path(sys.executable).parent
 T = TypeVar("T")
@@ -34,12 +35,6 @@ def wait_until(condition: Callable[[], T], seconds: float, what: str = "the cond
         if late:
             raise AssertionError(f"{what} did not come true in {seconds:g} s")
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass
@@ -145,12 +140,11 @@ class Gate:
         self._target = target
         self._through: list[socket.socket] = []
         self._listener: socket.socket | None = None
-        self.port = 0
+        self.port = free_port()
         self.open()
 
     def open(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def shut(self) -> None:
