@@ -1,5 +1,6 @@
 """Servers on loopback that misbehave in every way that a source can, and one that nobody may reach."""
 
+import errno
 import socket
 import threading
 import time
@@ -7,6 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 MEGABYTE = 1_000_000
+
+
+class _Server(ThreadingHTTPServer):
+    # A dozen clients may come while this process stands still: whom there is no place for, has to dial again.
+    request_queue_size = 128
+    daemon_threads = True
 
 
 class Neighbour:
@@ -17,8 +24,7 @@ class Neighbour:
         self._files: dict[str, bytes] = {}
         self._closing = threading.Event()
         self.webhooks: list[tuple[dict[str, str], bytes]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_port
 
     @property
@@ -118,10 +124,8 @@ class CountingListener:
 
     def __init__(self) -> None:
         self.accepts = 0
-        self._sockets = [_listening(socket.AF_INET, "127.0.0.1", 0)]
+        self._sockets = _listening_on_one_port()
         self.port = self._sockets[0].getsockname()[1]
-        if socket.has_ipv6:
-            self._sockets.append(_listening(socket.AF_INET6, "::1", self.port))
 
     def __enter__(self) -> Self:
         for listening in self._sockets:
@@ -152,8 +156,27 @@ class CountingListener:
             connection.close()
 
 
+def _listening_on_one_port() -> list[socket.socket]:
+    """The port that is free by IPv4 may be somebody else's by IPv6: then another one."""
+    for _ in range(100):
+        first = _listening(socket.AF_INET, "127.0.0.1", 0)
+        if not socket.has_ipv6:
+            return [first]
+        try:
+            return [first, _listening(socket.AF_INET6, "::1", first.getsockname()[1])]
+        except OSError as error:
+            first.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise AssertionError("no port is free by both")
+
+
 def _listening(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.bind((address, port))
-    listening.listen(16)
+    try:
+        listening.bind((address, port))
+    except OSError:
+        listening.close()
+        raise
+    listening.listen(128)
     return listening

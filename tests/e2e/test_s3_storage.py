@@ -1,5 +1,6 @@
 """The whole path with the objects in a bucket: upload and URL in, presigned URLs out, in the answer and the webhook."""
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -98,4 +99,9 @@ def assert_only_children_use_the_store(main_process: int) -> None:
 
 
 def threads_of(pid: str) -> list[str]:
-    return [(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()]
+    """Names; but of a thread that ends while they are read."""
+    names = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            names.append((task / "comm").read_text().strip())
+    return names
