@@ -6,6 +6,7 @@ What `pixmill up` and the containers start, starts as it does at users': tests/e
 """
 
 import atexit
+import contextlib
 import functools
 import json
 import os
@@ -67,7 +68,9 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            # It may have ended since, and its parent knows already.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg2
+import psycopg2.errors
 import redis
 
 from pixmill.local.stack import LocalStack
@@ -46,8 +48,21 @@ class Servers:
             migrate(self._url(_TEMPLATE))
             self._template_made = True
         name = f"test_{uuid.uuid4().hex[:12]}"
-        self._as_superuser(f"CREATE DATABASE {name} OWNER migrate TEMPLATE {_TEMPLATE}")
+        self._copy_template(name)
         return self._url(name)
+
+    def _copy_template(self, name: str) -> None:
+        """Postgres gives who is about to leave the template, and its own vacuum, five seconds: a busy machine more."""
+        deadline = time.monotonic() + 60
+        while True:
+            late = time.monotonic() > deadline
+            try:
+                self._as_superuser(f"CREATE DATABASE {name} OWNER migrate TEMPLATE {_TEMPLATE}")
+            except psycopg2.errors.ObjectInUse:
+                if late:
+                    raise
+            else:
+                return
 
     def trust_the_machine(self) -> None:
         """No waiting for the disk: tests kill Postgres, but never the machine. A commit still leaves the process."""

@@ -1,6 +1,7 @@
 """Real processes of pixmill, with a log to read and a health port to ask."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -48,12 +49,14 @@ class Running:
 
     @property
     def log(self) -> str:
-        return self.log_file.read_text()
+        # What is being written may end within a character.
+        return self.log_file.read_text(errors="replace")
 
     @property
     def lines(self) -> list[dict[str, object]]:
-        """The log's JSON lines."""
-        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        """The log's JSON lines, without one that is being written."""
+        whole = self.log.rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     @property
     def children(self) -> list[int]:
@@ -68,8 +71,13 @@ class Running:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
             return 0, ""
+
+    def checks(self) -> dict[str, str]:
+        """What it says of each that it needs; nothing while it does not answer."""
+        body = self.ask("/health/ready")[1]
+        return dict(json.loads(body)["checks"]) if body else {}
 
     def wait_ready(self, seconds: float = 90) -> None:
         def ready() -> bool:
@@ -83,7 +91,9 @@ class Running:
 
     def metric(self, name: str, *labels: str) -> float:
         """The sum of the samples of ``name`` that carry all ``labels``, written as in the exposition."""
-        lines = [line for line in self.ask("/metrics")[1].splitlines() if line.startswith(name)]
+        # No answer is none, and not that nothing was counted.
+        told = wait_until(lambda: self.ask("/metrics")[1], 60, f"what {self.name} counts")
+        lines = [line for line in told.splitlines() if line.startswith(name)]
         return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels))
 
     def end(self, number: int = signal.SIGTERM, seconds: float = 60) -> int:
@@ -139,29 +149,55 @@ class Gate:
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._through: list[socket.socket] = []
+        self._lock = threading.Lock()
         self._listener: socket.socket | None = None
+        # Kept for it while it is shut too.
         self.port = free_port()
         self.open()
 
     def open(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def shut(self) -> None:
         assert self._listener is not None
-        for each in (self._listener, *self._through):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._through.clear()
+        with self._lock:
+            through, self._through = [self._listener, *self._through], []
+            self._listener = None
+        for each in through:
+            _end(each)
 
     def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                inner, outer = listener.accept()[0], socket.create_connection(self._target)
+        while True:
+            try:
+                inner, _ = listener.accept()
+            except OSError:
+                return
+            self._let_in(listener, inner)
+
+    def _let_in(self, listener: socket.socket, inner: socket.socket) -> None:
+        try:
+            outer = socket.create_connection(self._target)
+        except OSError:
+            _end(inner)
+            return
+        with self._lock:
+            # Who came in as it was shut is not let through.
+            still_open = self._listener is listener
+            if still_open:
                 self._through += [inner, outer]
-                for source, sink in ((inner, outer), (outer, inner)):
-                    threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+        if not still_open:
+            _end(inner)
+            _end(outer)
+            return
+        for source, sink in ((inner, outer), (outer, inner)):
+            threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _end(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    each.close()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
