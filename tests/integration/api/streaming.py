@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from sqlalchemy.orm import Session
-from tests.integration.api.running import Api
+from tests.integration.api.running import Api, wait_until
 
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
@@ -191,3 +191,8 @@ def viewers(api: Api) -> int:
     text = api.client.get("/metrics").text
     line = next(line for line in text.splitlines() if line.startswith("pixmill_stream_viewers "))
     return int(float(line.split()[1]))
+
+
+def nobody_watches(api: Api) -> None:
+    """Returns when all are forgotten: of who has its last event the process knows for a moment still."""
+    wait_until(lambda: viewers(api) == 0, "all are forgotten", 60)

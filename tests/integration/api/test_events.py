@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.integration.api.running import Api, wait_until
-from tests.integration.api.streaming import JOB, complete, fail, submitted, viewers, watching
+from tests.integration.api.streaming import JOB, complete, fail, nobody_watches, submitted, viewers, watching
 from tests.integration.api.test_bad_input import assert_problem
 from tests.ports import closed_port
 
@@ -141,18 +141,18 @@ def test_commit_is_heard_of_without_a_look_at_the_rows(api: Api) -> None:
 
 def test_viewer_who_leaves_leaves_nothing_behind(api: Api) -> None:
     job_id = submitted(api)
-    before = viewers(api)
+    nobody_watches(api)
     with watching(api, f"jobs/{job_id}/events") as first, watching(api, "events"):
         first.wait_for("snapshot")
-        wait_until(lambda: viewers(api) == before + 2, "both are known", 60)
-    wait_until(lambda: viewers(api) == before, "both are forgotten", 60)
+        wait_until(lambda: viewers(api) == 2, "both are known", 60)
+    nobody_watches(api)
 
 
 @pytest.mark.parametrize("id", ["x", "01890a5d-ac96-774b-bcce-b302099a8057", "%00", "'--"])
 @pytest.mark.parametrize("kind", ["jobs", "batches"])
 def test_what_is_not_there_is_404(api: Api, kind: str, id: str) -> None:
     assert_problem(api.client.get(f"/api/v1/{kind}/{id}/events"), 404, "not_found")
-    assert viewers(api) == 0
+    nobody_watches(api)
 
 
 def test_another_projects_job_is_404(api: Api) -> None:

@@ -92,7 +92,7 @@ def test_canceled_job_tells_what_was_made_and_its_end(api: Api) -> None:
 def test_frames_of_a_socket_say_the_same(api: Api) -> None:
     job_id = generate(api, 4)["job_id"]
     url = api.url.replace("http", "ws") + f"/api/v1/ws/jobs/{job_id}"
-    with connect(url) as socket:
+    with connect(url, open_timeout=60) as socket:
         assert json.loads(socket.recv(60))["event"] == "snapshot"
         work(api, job_id)
         frames = [json.loads(text) for text in socket]

@@ -4,7 +4,7 @@ import time
 import uuid
 
 from tests.integration.api.running import Api, wait_until
-from tests.integration.api.streaming import Stream, complete, fail, submitted, viewers, watching
+from tests.integration.api.streaming import Stream, complete, fail, nobody_watches, submitted, watching
 
 from pixmill_shared.domain.ids import new_id
 
@@ -122,4 +122,4 @@ def test_id_that_is_none_is_that_of_a_new_viewer(api: Api) -> None:
     for id in ("x", "1", str(uuid.UUID(int=2**128 - 1))):
         with watching(api, f"events?last_event_id={id}") as stream:
             connected(api, stream)
-    wait_until(lambda: viewers(api) == 0, "all are forgotten", 60)
+    nobody_watches(api)
