@@ -178,7 +178,7 @@ def refused(fleet: Fleet, directory: Path) -> Iterator[dict[str, Running]]:
             "dispatcher without a database": fleet.dispatcher("no-database", DATABASE_URL=None),
         }
         for process in started.values():
-            process.popen.wait(60)
+            process.popen.wait(150)
         yield started
 
 
@@ -210,11 +210,10 @@ def test_process_that_cannot_work_stops_with_a_sentence(refused: dict[str, Runni
 
 def test_each_process_says_that_it_is_well(running: dict[str, Running]) -> None:
     for process in running.values():
-        assert process.ask("/health") == (200, '{"status": "healthy"}')
-        status, body = process.ask("/health/ready")
-        assert status == 200
-        checks = json.loads(body)["checks"]
-        assert checks == {"broker": "ok", "database": "ok"}
+        process.wait_ready()
+        wait_until(lambda process=process: process.ask("/health") == (200, '{"status": "healthy"}'), 60)  # type: ignore[misc]
+        ok = {"broker": "ok", "database": "ok"}
+        wait_until(lambda process=process, ok=ok: process.checks() == ok, 60, "what it needs")  # type: ignore[misc]
 
 
 def test_heartbeat_of_beat_becomes_a_fresh_row_and_is_counted_in_the_parent(
@@ -233,22 +232,28 @@ def test_each_child_has_a_connection_of_its_own(running: dict[str, Running], cli
     worker = running["prefork"]
     worker.ask("/health/ready")  # the parent has its own by now
 
-    def owners() -> dict[object, object]:
-        return {line["child"]: line["backend"] for line in worker.lines if line.get("event") == "acme connected"}
+    sent: list[str] = []
 
-    for _ in range(4):
-        send(client, "acme.connect")
-    first = wait_until(lambda: len(owners()) == 2 and owners(), 60, "work of both children")
+    def work_of(children: int) -> dict[object, object] | None:
+        """Once so many children, dead ones too, have told their connection. Each time that all sent have worked, more
+        is sent: who of them takes it is up to the machine."""
+        told = [line for line in worker.lines if line.get("event") == "acme connected"]
+        owners = {line["child"]: line["backend"] for line in told}
+        if len(owners) == children and len(told) == len(sent):
+            return owners
+        if len(told) == len(sent):
+            sent.extend(send(client, "acme.connect") for _ in range(4))
+        return None
+
+    first = wait_until(lambda: work_of(2), 60, "work of both children")
     assert len(set(first.values())) == 2
     # A child that is forked later, from a parent with open connections, uses none of them either.
     victim = int(str(next(iter(first))))
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: victim not in worker.children and len(worker.children) >= 2, 60, "a new child")
-    for _ in range(6):
-        send(client, "acme.connect")
-    now = wait_until(lambda: len(owners()) == 3 and owners(), 60, "work of the new child")
+    now = wait_until(lambda: work_of(3), 60, "work of the new child")
     assert len(set(now.values())) == 3
-    assert worker.ask("/health/ready")[0] == 200
+    worker.wait_ready()
     backends = {
         row[0] for row in rows(postgres_url, "SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
     }
@@ -277,18 +282,20 @@ def test_lines_of_a_task_carry_its_id_and_nothing_of_the_task_before(
 
 
 def test_inspect_answers(running: dict[str, Running], servers: Servers, client: Celery, fleet: Fleet) -> None:
+    # Of two that answer it waits for no third, and for them as long as a busy machine may take.
+    inspect = client.control.inspect(timeout=60, limit=2)
+    nodes = inspect.ping() or {}
+    assert {name.partition("@")[0] for name in nodes} == {"prefork", "threads"}
     said = subprocess.run(
-        [BIN / "celery", "-A", SHARED, "inspect", "ping", "--json"],
+        [BIN / "celery", "-A", SHARED, "inspect", "ping", "--json", "-t", "60", "-d", ",".join(nodes)],
         env=fleet.environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert said.returncode == 0, said.stderr
-    nodes = json.loads(said.stdout[said.stdout.index("{") :])
-    assert {name.partition("@")[0] for name in nodes} == {"prefork", "threads"}
-    inspect = client.control.inspect(timeout=5, limit=2)
+    assert json.loads(said.stdout[said.stdout.index("{") :]) == nodes
     registered = {name.partition("@")[0]: tasks for name, tasks in (inspect.registered() or {}).items()}
     assert HEARTBEAT in registered["prefork"]
     assert "pixmill_notifier.tasks.webhooks.deliver_webhook" in registered["threads"]
@@ -316,32 +323,29 @@ def probe(processes: Iterable[Running], seconds: float) -> list[int]:
         return [ready for said in pool.map(watch, processes) for ready in said]
 
 
-def say_in_time(processes: Iterable[Running], check: str) -> list[int]:
-    """Each says within the bound of a probe that ``check`` is unavailable; what ``/health`` said then.
+def say_in_time(processes: Iterable[Running], check: str) -> None:
+    """Each says within the bound of a probe that ``check`` is unavailable, and then that it is alive.
 
     Of several answers one is enough: only a probe that hangs is late each time.
     """
 
-    def say(process: Running) -> int:
-        alive: list[int] = []
-
+    def say(process: Running) -> None:
         def in_time() -> bool:
             asked = time.monotonic()
             status, body = process.ask("/health/ready", timeout=60)
             took = time.monotonic() - asked
-            alive.append(process.ask("/health")[0])
-            return took < PROBE and status == 503 and json.loads(body)["checks"][check] == "unavailable"
+            alive = process.ask("/health")[0] == 200
+            return alive and took < PROBE and status == 503 and json.loads(body)["checks"][check] == "unavailable"
 
         wait_until(in_time, 60, f"an answer of {process.name} in {PROBE} s")
-        return alive[-1]
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(say, processes))
+        list(pool.map(say, processes))
 
 
 def test_frozen_broker_makes_a_probe_say_so_and_not_hang(running: dict[str, Running], servers: Servers) -> None:
     with frozen(servers.stack.pids()["redis"]):
-        assert set(say_in_time(running.values(), "broker")) == {200}
+        say_in_time(running.values(), "broker")
     for process in running.values():
         process.wait_ready()
 
@@ -367,7 +371,7 @@ def test_broker_that_is_down_makes_processes_unready_and_none_dead(
 
         wait_until(lambda: said() == [(200, 503)] * 3, 60, "what those say that were started meanwhile")
         only = {"broker": "unavailable", "database": "ok"}
-        wait_until(lambda: json.loads(running["prefork"].ask("/health/ready")[1])["checks"] == only, 60, "the reason")
+        wait_until(lambda: running["prefork"].checks() == only, 60, "the reason")
     finally:
         gate.open()
     assert set(answers) == {503}
@@ -391,7 +395,7 @@ def test_frozen_database_makes_processes_unready_within_a_bound(running: dict[st
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
-        assert set(say_in_time(running.values(), "database")) == {200}
+        say_in_time(running.values(), "database")
     finally:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
