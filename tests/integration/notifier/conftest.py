@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from tests.integration.egress.servers import Handler, Server
 from tests.integration.notifier.couriers import KEYS, SECRET
+from tests.integration.notifier.watch import patient
 
 from pixmill_notifier.domain.gate import Gate
 from pixmill_notifier.service.deliver import Courier
@@ -23,7 +24,7 @@ from pixmill_shared.storage.signing import FileUrlSigner
 
 @pytest.fixture
 def database(postgres_url: str) -> Iterator[Database]:
-    database = Database(postgres_url)
+    database = patient(postgres_url)
     with database.session_scope() as session:
         session.execute(text("TRUNCATE jobs, renditions, dead_letters, api_keys, endpoints, receivers, alerts CASCADE"))
     yield database

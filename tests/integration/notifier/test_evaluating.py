@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.integration.notifier.watch import MINUTE, Watch, together
+from tests.integration.notifier.watch import MINUTE, Watch, patient, together
 
 from pixmill_notifier.service.evaluate import MOST_TOLD, evaluate
 from pixmill_shared.contract.alerts import AlertRule
 from pixmill_shared.contract.tasks import TaskName
-from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import ServiceHealth
 from pixmill_shared.domain.ids import new_id
 from pixmill_shared.repositories import alerts, dead_letters, service_health
@@ -21,7 +20,7 @@ RENDER = TaskName.RENDER_JOB
 
 @pytest.fixture
 def watch(postgres_url: str) -> Iterator[Watch]:
-    database = Database(postgres_url, pool_size=4, max_overflow=8)
+    database = patient(postgres_url, pool_size=4, max_overflow=8)
     watch = Watch(database)
     watch.empty()
     yield watch

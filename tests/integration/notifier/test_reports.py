@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
-from tests.integration.notifier.watch import MINUTE, Watch, new_id_at, together
+from tests.integration.notifier.watch import MINUTE, Watch, new_id_at, patient, together
 
 from pixmill_notifier.domain.digest import Figures, Growth
 from pixmill_notifier.repositories import facts, reports
 from pixmill_notifier.service.evaluate import tick
 from pixmill_notifier.service.report import send_due
-from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import least_id
 
 # 2026-03-29 has 23 hours in Berlin: from 23:00 UTC the day before to 22:00 UTC.
@@ -28,7 +27,7 @@ HOUR = datetime.timedelta(hours=1)
 
 @pytest.fixture
 def watch(postgres_url: str) -> Iterator[Watch]:
-    database = Database(postgres_url, pool_size=4, max_overflow=8)
+    database = patient(postgres_url, pool_size=4, max_overflow=8)
     watch = Watch(database)
     watch.empty()
     watch.clock.now = SEVEN
@@ -200,7 +199,7 @@ def test_report_that_fails_is_not_marked_as_made(watch: Watch, monkeypatch: pyte
 
 @pytest.fixture
 def large(watch: Watch) -> Watch:
-    """200,000 jobs of a year, 600 of them on the day; by ids that were minted when they were sent."""
+    """40,000 jobs of a year, 105 of them on the day; by ids that were minted when they were sent."""
     watch.run(
         """
         INSERT INTO jobs (id, project, queue, source, recipe, status, started_at, finished_at)
@@ -208,8 +207,8 @@ def large(watch: Watch) -> Watch:
           (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000a' || lpad(to_hex(n), 15, '0'))::uuid,
           'default', 'imaging', '{"bytes": 1000}', '{}', 'completed', at, at + interval '1 s'
         FROM (
-          SELECT n, CAST(:end AS timestamptz) - interval '1 year' + n * interval '157.68 s' AS at
-          FROM generate_series(1, 200000) AS n
+          SELECT n, CAST(:end AS timestamptz) - interval '1 year' + n * interval '788.4 s' AS at
+          FROM generate_series(1, 40000) AS n
         ) AS made
         """,
         end=END + 24 * HOUR,
@@ -235,4 +234,4 @@ def test_queries_find_the_day_of_a_large_table_by_an_index(large: Watch) -> None
         assert "ix_jobs_finished" in plan, plan
     large.clock.now = SEVEN
     assert send_due(large.desk())
-    assert figures(large).completed == pytest.approx(23 * 3600 / 157.68, abs=2)
+    assert figures(large).completed == pytest.approx(23 * 3600 / 788.4, abs=2)

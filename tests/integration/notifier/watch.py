@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from pixmill_notifier.service.desk import Desk
@@ -22,6 +22,19 @@ TABLES = (
     *("jobs", "renditions", "uploads", "dead_letters", "alerts", "alert_messages", "reports"),
     *("queue_samples", "backups", "service_health"),
 )
+
+
+def patient(url: str, **pool: int) -> Database:
+    """Where one waits for another, it waits for longer than a machine may stand still; and it fills tables."""
+    database = Database(url, statement_timeout=600, **pool)
+
+    def wait_for_locks(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '120 s'")
+        connection.commit()
+
+    event.listen(database._engine, "connect", wait_for_locks)
+    return database
 
 
 @dataclass
