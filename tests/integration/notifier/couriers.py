@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from tests.integration.egress.servers import Conversation, Handler
 
+from pixmill_notifier.service.deliver import Courier, deliver
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.database.engine import Database
 from pixmill_shared.database.models import DeadLetter, Delivery, DeliveryAttempt, Endpoint, EndpointSecret
@@ -160,8 +161,17 @@ def make_due(database: Database, delivery_id: uuid.UUID, *, attempts: int | None
         session.execute(text(sql), {"id": delivery_id, "attempts": attempts})
 
 
+def timed(delivery_id: uuid.UUID, courier: Courier) -> float:
+    """One try; in how many seconds."""
+    begun = time.monotonic()
+    deliver(delivery_id, courier)
+    return time.monotonic() - begun
+
+
 def wait_of(database: Database, delivery_id: uuid.UUID) -> float:
-    """Seconds from the last try to the next, by the database's clock."""
+    """Seconds from the last try to the next, by the database's clock: from the beginning of the transaction that
+    records the try, so up to all of its time too long.
+    """
     sql = """
         SELECT extract(epoch FROM run_at - (SELECT max(at) FROM delivery_attempts a WHERE a.delivery_id = d.id))
         FROM deliveries d WHERE id = :id

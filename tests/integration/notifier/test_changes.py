@@ -177,7 +177,10 @@ def test_endpoint_is_deleted_while_a_failed_try_is_recorded_and_both_go_through(
     _, delivery_id = finished_job(database, None)
 
     def waits_for_the_endpoint() -> bool:
-        sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND state = 'active'"
+        sql = """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND state = 'active' AND datname = current_database()
+        """
         with own.session_scope() as session:
             return bool(session.scalar(text(sql)))
 
