@@ -1,7 +1,9 @@
 """A mail server of the test's own: STARTTLS or TLS with a certificate, a login, and what came in."""
 
+import asyncio
+import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -10,7 +12,6 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
-from tests.integration.shared.processes import free_port
 
 USER, PASSWORD = "pixmill", "hunter2/of%mail"
 
@@ -44,11 +45,24 @@ def _authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, 
     return AuthResult(success=fits, handled=False)
 
 
+class _Controller(Controller):
+    """Of a socket that listens already: between a free port and its server another process could come."""
+
+    def __init__(self, listener: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._listener = listener
+
+    def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
+        return self.loop.create_server(self._factory_invoker, sock=self._listener)
+
+
 @contextmanager
 def running_mailbox(tls: ssl.SSLContext | None, *, login: bool = True) -> Iterator[Mailbox]:
     """Listens on 127.0.0.1; ``tls``: takes nothing before STARTTLS."""
-    mailbox = Mailbox(port=free_port())
-    controller = Controller(
+    listener = socket.create_server(("127.0.0.1", 0))
+    mailbox = Mailbox(port=listener.getsockname()[1])
+    controller = _Controller(
+        listener,
         mailbox,
         hostname="127.0.0.1",
         port=mailbox.port,
