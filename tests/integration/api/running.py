@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +116,17 @@ def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError(f"the API did not start:\n{log.read_text()}")
+
+
+def patiently(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """Its answer. On a busy machine some wait for the others longer than a lock may be waited for, and are told to come
+    again; they do.
+    """
+    for _ in range(20):
+        answer = send()
+        if answer.status_code != 503:
+            break
+    return answer
 
 
 def wait_until(condition: Any, what: str, seconds: float = 60) -> None:

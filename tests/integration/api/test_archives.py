@@ -133,9 +133,9 @@ def test_slow_readers_hold_no_connection_and_those_who_go_leave_nothing(api: Api
             readers.enter_context(slow_reader(api, f"/api/v1/batches/{batch_id}/outputs.zip"))
         # More of them than the API has threads, and all of them stopped in the middle: others are served.
         assert api.client.get(f"/api/v1/jobs/{job_id}").status_code == 200
-        assert api.query(IN_TRANSACTION)[0][0] == 0
+        wait_until(lambda: api.query(IN_TRANSACTION)[0][0] == 0, "the end of transactions", 60)
     wait_until(lambda: connections(api) <= before, "the end of connections", 60)
-    assert open_objects(api) == []
+    wait_until(lambda: open_objects(api) == [], "the end of reading", 60)
     wait_until(lambda: threads_at_work(api) == 0, "the end of threads", 60)
 
 
@@ -165,8 +165,11 @@ def open_objects(api: Api) -> list[str]:
 
 def threads_at_work(api: Api) -> int:
     """Threads that wait for nothing."""
-    tasks = Path(f"/proc/{api.process.pid}/task").iterdir()
-    return sum((task / "stat").read_text().rpartition(")")[2].split()[0] == "R" for task in tasks)
+    states = []
+    for task in Path(f"/proc/{api.process.pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+            states.append((task / "stat").read_text().rpartition(")")[2].split()[0])
+    return states.count("R")
 
 
 def slow_reader(api: Api, path: str) -> socket.socket:
@@ -195,11 +198,13 @@ def test_memory_stays_flat_however_large_the_archive_is(api: Api) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     received = 0
-    with api.client.stream("GET", path) as answer:
-        for part in answer.iter_bytes():
-            received += len(part)
-    done.set()
-    watcher.join()
+    try:
+        with api.client.stream("GET", path) as answer:
+            for part in answer.iter_bytes():
+                received += len(part)
+    finally:
+        done.set()
+        watcher.join()
     assert received > 40 * size
     assert most[0] - before < 60_000_000
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.integration.api.filled import any_id, batch, drop_object, job, jobs, noise
-from tests.integration.api.running import Api, running_api, wait_until
+from tests.integration.api.running import Api, patiently, running_api, wait_until
 from tests.integration.shared.processes import Fleet, Running, environment_of
 from tests.servers import Servers
 
@@ -73,7 +73,7 @@ def started(fleet: Fleet, name: str) -> Running:
 
 
 def ask(api: Api, batch_id: str) -> dict[str, Any]:
-    answer = api.client.post(f"/api/v1/batches/{batch_id}/archive")
+    answer = patiently(lambda: api.client.post(f"/api/v1/batches/{batch_id}/archive"))
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == f"{api.url}/api/v1/batches/{batch_id}/archive"
     return dict(answer.json())
@@ -235,9 +235,7 @@ def test_worker_that_is_killed_in_the_middle_leaves_one_archive_in_the_end(
     job(api, {"web": noise(1_000)}, batch_id=batch_id)
     first = ask(api, batch_id)
     (directory / "failpoints" / f"archive.stored@{first['task_id']}").write_text(json.dumps({"action": "kill-parent"}))
-    doomed = started(fleet, "doomed")
-    doomed.wait_ready(120)
-    assert doomed.popen.wait(60) == -signal.SIGKILL
+    assert started(fleet, "doomed").popen.wait(120) == -signal.SIGKILL
     heir = started(fleet, "heir")
     api.query("UPDATE task_requests SET lease_until = clock_timestamp() WHERE id = %s", first["task_id"])
     done = built(api, batch_id, 120)

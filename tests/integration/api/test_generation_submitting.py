@@ -222,11 +222,11 @@ def test_replay_of_a_dead_letter_makes_the_job_again(api: Api) -> None:
 def test_answer_is_held_until_the_pictures_are_there(api: Api) -> None:
     body = {"kind": "generate", "items": [{"name": "One"}], "metadata": {"held": "x"}}
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(api.client.post, "/api/v1/jobs", json=body, headers={"Prefer": "wait=60"})
+        asked = pool.submit(api.client.post, "/api/v1/jobs", json=body, headers={"Prefer": "wait=60"}, timeout=90)
         wait_until(lambda: api.query("SELECT 1 FROM jobs WHERE metadata ? 'held'"), "the job", 60)
         [(job_id,)] = api.query("SELECT id FROM jobs WHERE metadata ? 'held'")
         work(api, job_id)
-        answer = asked.result(60)
+        answer = asked.result(90)
     assert (answer.status_code, answer.json()["status"], len(answer.json()["outputs"])) == (200, "completed", 1)
 
 

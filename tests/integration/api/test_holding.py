@@ -14,6 +14,7 @@ from tests.integration.api.running import Api, wait_until
 from tests.integration.api.streaming import JOB, complete, fail, nobody_watches, submitted, viewers
 
 SHORT = {"image_url": "https://example.com/a.jpg"}
+HELD: dict[str, Any] = {"headers": {"Prefer": "wait=50"}, "timeout": 90}
 
 
 @contextmanager
@@ -33,14 +34,14 @@ def held(api: Api, call: Callable[[], httpx.Response], end: Callable[[Api, str],
         wait_until(lambda: viewers(api) == 1, "it waits", 60)
         assert not answer.done()
         end(api, newest(api))
-        found = answer.result(60)
+        found = answer.result(90)
     nobody_watches(api)
     return found
 
 
 @pytest.mark.parametrize(("path", "body"), [("jobs", JOB), ("process", SHORT)])
 def test_finished_job_is_the_answer(api: Api, path: str, body: dict[str, Any]) -> None:
-    answer = held(api, lambda: api.client.post(f"/api/v1/{path}", json=body, headers={"Prefer": "wait=50"}), complete)
+    answer = held(api, lambda: api.client.post(f"/api/v1/{path}", json=body, **HELD), complete)
     assert answer.status_code == 200
     assert answer.headers["Preference-Applied"] == "wait=50"
     job = answer.json()
@@ -50,20 +51,20 @@ def test_finished_job_is_the_answer(api: Api, path: str, body: dict[str, Any]) -
 
 
 def test_failed_job_is_an_answer_too(api: Api) -> None:
-    answer = held(api, lambda: api.client.post("/api/v1/jobs", json=JOB, headers={"Prefer": "wait=50"}), fail)
+    answer = held(api, lambda: api.client.post("/api/v1/jobs", json=JOB, **HELD), fail)
     assert (answer.status_code, answer.json()["status"]) == (200, "failed")
 
 
 def test_retry_is_held_too(api: Api) -> None:
     old = submitted(api)
     fail(api, old)
-    answer = held(api, lambda: api.client.post(f"/api/v1/jobs/{old}/retry", headers={"Prefer": "wait=50"}), complete)
+    answer = held(api, lambda: api.client.post(f"/api/v1/jobs/{old}/retry", **HELD), complete)
     assert (answer.status_code, answer.json()["retry_of"]) == (200, old)
 
 
 def test_form_is_held_too(api: Api) -> None:
     def call() -> httpx.Response:
-        return api.client.post("/api/v1/process", files={"file": b"x"}, headers={"Prefer": "wait=50"})
+        return api.client.post("/api/v1/process", files={"file": b"x"}, **HELD)
 
     assert held(api, call, complete).status_code == 200
 
@@ -87,7 +88,7 @@ def test_same_request_under_the_same_key_waits_too_and_makes_nothing(api: Api) -
     headers = {"Prefer": "wait=50", "Idempotency-Key": "held"}
     first = api.client.post("/api/v1/jobs", json=JOB, headers={"Idempotency-Key": "held"})
     count = api.query("SELECT count(*) FROM jobs")
-    second = held(api, lambda: api.client.post("/api/v1/jobs", json=JOB, headers=headers), complete)
+    second = held(api, lambda: api.client.post("/api/v1/jobs", json=JOB, headers=headers, timeout=90), complete)
     assert (second.status_code, second.json()["job_id"]) == (200, first.json()["job_id"])
     assert second.headers["Idempotency-Replayed"] == "true"
     third = api.client.post("/api/v1/jobs", json=JOB, headers=headers)
@@ -113,7 +114,7 @@ def test_many_that_wait_hold_up_nobody(api: Api) -> None:
     with ThreadPoolExecutor(60) as pool:
         nobody_watches(api)
         answers = [
-            pool.submit(httpx.post, f"{api.url}/api/v1/jobs", json=JOB, headers={"Prefer": "wait=60"}, timeout=120)
+            pool.submit(api.client.post, "/api/v1/jobs", json=JOB, headers={"Prefer": "wait=60"}, timeout=120)
             for _ in range(60)
         ]
         wait_until(lambda: viewers(api) == 60, "all wait", 90)

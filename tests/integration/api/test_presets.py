@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.api.running import Api, running_api
+from tests.integration.api.running import Api, patiently, running_api
 from tests.integration.api.test_bad_input import assert_problem
 
 from pixmill_shared.contract.scopes import Scope
@@ -198,13 +198,8 @@ def test_list_is_by_name_with_the_builtin_ones_between_whatever_the_size_of_a_pa
 def test_parallel_puts_get_different_versions(guarded: Api) -> None:
     user = User(guarded, "parallel")
 
-    def put(width: int) -> httpx.Response:
-        # On a busy machine some wait for the others longer than a lock may be waited for, and are to try again.
-        tries = (user.put("hero", width) for _ in range(20))
-        return next(answer for answer in tries if answer.status_code != 503)
-
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(put, range(1, 25)))
+        answers = list(pool.map(lambda width: patiently(lambda: user.put("hero", width)), range(1, 25)))
     assert sorted(answer.json()["version"] for answer in answers) == list(range(1, 25))
     assert [answer.status_code for answer in answers].count(201) == 1
     for answer in answers:
@@ -218,7 +213,7 @@ def test_if_match_lets_one_of_two_editors_win(guarded: Api) -> None:
     assert_problem(user.put("hero", 1, If_Match='"1"'), 412)
     seen = user.put("hero", 1).headers["ETag"]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda width: user.put("hero", width, If_Match=seen), range(10, 14)))
+        answers = list(pool.map(lambda width: patiently(lambda: user.put("hero", width, If_Match=seen)), range(10, 14)))
     assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
     assert_problem(user("DELETE", "/presets/hero", If_Match=seen), 412)
     newest = user("GET", "/presets/hero")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 from tests.integration.api.bearers import bearing, made_key
-from tests.integration.api.running import Api, running_api
+from tests.integration.api.running import Api, patiently, running_api
 from tests.integration.api.test_bad_input import assert_problem
 
 from pixmill_shared.database.engine import Database
@@ -26,7 +26,7 @@ def guarded(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def submit(api: Api, headers: dict[str, str]) -> int:
-    return api.client.post("/api/v1/process", json=BODY, headers=headers).status_code
+    return patiently(lambda: api.client.post("/api/v1/process", json=BODY, headers=headers)).status_code
 
 
 def unfinished(api: Api, project: str) -> int:
