@@ -10,7 +10,7 @@ from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.jobs import Stage
 from pixmill_shared.repositories import jobs
 
-LEASE = 15.0
+LEASE = 60.0
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_lease_of_an_hour_becomes_one_that_workers_have(database: Database) -> N
         assert jobs.WORK.shorten_leases(session, LEASE) == 1
         assert jobs.WORK.expire_leases(session, 3) == 0
     assert 0 < remaining(database) <= LEASE
-    shift(database, -20)
+    shift(database, -100)
     with database.session_scope() as session:
         assert jobs.WORK.expire_leases(session, 3) == 1
 

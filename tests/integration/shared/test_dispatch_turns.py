@@ -246,6 +246,8 @@ def test_overtaken_row_comes_back_while_the_queue_is_never_empty(database: Datab
 def test_row_that_others_overtook_just_now_is_given_a_second(database: Database) -> None:
     batch(database, "batch:1", 100)
     lost, *others = take(database)
+    # And twice as much each time that it is sent again: here 64 seconds, which this test does not take.
+    execute(database, "UPDATE jobs SET dispatches = 7 WHERE id = :id", id=lost)
     claim(database, others)
     for _ in range(4 * WINDOW):
         claim(database, take(database))
@@ -256,10 +258,10 @@ def test_row_that_others_overtook_just_now_is_given_a_second(database: Database)
 def test_row_in_a_quiet_queue_is_not_sent_again_before_its_time(database: Database) -> None:
     job_id = submit(database)
     assert take(database) == [job_id]
-    execute(database, "UPDATE jobs SET dispatched_at = dispatched_at - interval '29 s'")
-    assert recover(database, after=30) == 0
-    execute(database, "UPDATE jobs SET dispatched_at = dispatched_at - interval '2 s'")
-    assert recover(database, after=30) == 1
+    execute(database, "UPDATE jobs SET dispatched_at = dispatched_at - interval '29 minutes'")
+    assert recover(database, after=1800) == 0
+    execute(database, "UPDATE jobs SET dispatched_at = dispatched_at - interval '2 minutes'")
+    assert recover(database, after=1800) == 1
     assert take(database) == [job_id]
 
 

@@ -290,6 +290,7 @@ def test_submission_of_an_upload_that_is_being_deleted_waits_and_finds_none(data
 
     def submit() -> bool:
         with database.session_scope() as session:
+            patient(session)
             return uploads.find_for_job(session, PROJECT, upload_id) is not None
 
     with ThreadPoolExecutor(1) as other:
@@ -299,6 +300,12 @@ def test_submission_of_an_upload_that_is_being_deleted_waits_and_finds_none(data
             wait_until(lambda: waits_for_a_lock(database), 60, "the submission's wait")
             assert not found.done()
         assert found.result(60) is False
+
+
+def patient(session: Session) -> None:
+    """What it waits for is a test that may stand still for a while."""
+    for limit in ("lock_timeout", "statement_timeout"):
+        session.execute(text(f"SET LOCAL {limit} = '60s'"))
 
 
 def waits_for_a_lock(database: Database) -> bool:
@@ -337,6 +344,7 @@ def test_upload_that_a_job_took_after_the_sweep_had_looked_stays(database: Datab
 
     def sweep() -> list[str]:
         with database.session_scope() as session:
+            patient(session)
             session.execute(text("SELECT set_config('pixmill.pause', 'on', true)"))
             begun.set()
             return leftovers.delete_unused_uploads(session, [upload_id])
@@ -407,7 +415,7 @@ def test_command_sweeps_and_prints_counts(
 
     def pixmill(*options: str) -> "subprocess.CompletedProcess[str]":
         argv = [sys.executable, "-m", "pixmill", "sweep", *options]
-        return subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=150, check=False)
 
     done = pixmill("--older-than", "0", "--dry-run")
     assert done.stdout.splitlines()[:2] == ["uploads           1 of 1", "objects           4 of 5, 20 bytes"], done
@@ -429,4 +437,4 @@ def test_command_sweeps_and_prints_counts(
 def send(redis_url: str, task: TaskName, queue: QueueName) -> None:
     """As beat does, from another process: this one has no settings."""
     code = f"from pixmill_shared.celery_app import app; app.send_task({task.value!r}, queue={queue.value!r})"
-    subprocess.run([sys.executable, "-c", code], env={"REDIS_URL": redis_url}, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], env={"REDIS_URL": redis_url}, check=True, timeout=150)
