@@ -102,7 +102,7 @@ def test_two_dispatchers_never_put_more_than_one_window_into_the_broker(
     over, most = threading.Event(), [0]
 
     def watch() -> None:
-        with redis.Redis.from_url(fleet.environment["REDIS_URL"]) as client:
+        with redis.Redis.from_url(fleet.environment["REDIS_URL"], socket_timeout=60) as client:
             while not over.wait(0.002):
                 most[0] = max(most[0], int(client.llen("imaging")))
 
@@ -145,7 +145,7 @@ def test_row_of_an_unknown_stage_is_put_off_and_stops_no_other(
         assert tuple(session.execute(text(waits), {"id": odd}).one()) == ("queued", True)
     assert running.metric("pixmill_unpublishable_total", 'table="jobs"') == 1, "not at each pass"
     assert "of the next version" in running.log
-    assert running.ask("/health/ready")[0] == 200
+    running.wait_ready()
 
 
 def test_row_that_cannot_be_given_up_stops_no_recovery(fleet: Fleet, database: Database, broker: "redis.Redis") -> None:

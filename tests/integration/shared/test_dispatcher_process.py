@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 from sqlalchemy import text
-from tests.integration.shared.processes import Fleet, Running, environment_of, frozen, wait_until
+from tests.integration.shared.processes import Fleet, Running, alive, environment_of, frozen, wait_until
 from tests.servers import Servers
 
 from pixmill_shared.contract.queues import QueueName
@@ -117,8 +117,13 @@ def test_listening_begins_again_after_its_connection_was_cut(
         SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE :pattern
     """
-    with database.session_scope() as session:
-        assert session.scalar(text(cut), {"pattern": "LISTEN%"}) == 1
+
+    def was_cut() -> bool:
+        with database.session_scope() as session:
+            return session.scalar(text(cut), {"pattern": "LISTEN%"}) == 1
+
+    # It is ready a moment before it listens.
+    wait_until(was_cut, 60, "a LISTEN")
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 
     def heard_again() -> bool:
@@ -159,7 +164,8 @@ def test_window_bounds_what_the_broker_holds(patient: Running, database: Databas
     submit(database)
     wait_until(lambda: broker.llen("imaging") == WINDOW + 3, 60, "three more")
     assert len(set(published(broker))) == WINDOW + 3
-    assert dispatched(database) == WINDOW
+    # What is published is committed after that.
+    wait_until(lambda: dispatched(database) == WINDOW, 60, "their commit")
 
 
 def test_all_database_connections_cut_in_the_midst_of_work_lose_nothing(
@@ -236,7 +242,7 @@ def test_frozen_broker_is_named_and_waited_for(
     with frozen(servers.stack.pids()["redis"]):
         job_id = submit(database)
         wait_until(lambda: _unready(quick) == {"database": "ok", "broker": "unavailable"}, 60, "unready")
-        assert quick.ask("/health")[0] == 200
+        wait_until(lambda: quick.ask("/health")[0] == 200, 60, "a sign of life")
         wait_until(lambda: quick.metric("pixmill_dispatcher_broker_up") == 0, 60, "a metric that says so")
         assert dispatched(database) == 0
     wait_until(lambda: job_id in published(broker), 60, "the message after the frost")
@@ -294,6 +300,11 @@ def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
 
         before = dispatched()
         shares = [0.0, 0.0]
+
+        def all_counted() -> bool:
+            shares[:] = [b - a for a, b in zip(before, dispatched(), strict=True)]
+            return sum(shares) >= len(ids)
+
         # Until both had their share: which one is woken first is up to the machine.
         for _ in range(20):
             for _ in range(25):
@@ -301,7 +312,8 @@ def test_two_dispatchers_publish_each_row_once_and_one_goes_on_alone(
                 ids.add(submit(database))
                 over.wait(0.02)
             wait_until(lambda: len(seen) == len(ids), 60, "all rows")
-            shares = [b - a for a, b in zip(before, dispatched(), strict=True)]
+            # What is published is counted after its commit.
+            wait_until(all_counted, 60, "their count")
             if min(shares) > 0:
                 break
         assert set(seen.values()) == {1}
@@ -340,8 +352,7 @@ def test_killed_worker_loses_no_job_and_ends_it_once(
     wait_until(lambda: row()[0] == "processing", 60, "the claim")
     children = first.children
     os.kill(first.popen.pid, signal.SIGKILL)
-    for child in children:
-        wait_until(lambda child=child: not Path(f"/proc/{child}").exists(), 60, "the children's end")
+    wait_until(lambda: not any(map(alive, children)), 60, "the children's end")
     first.popen.wait(60)
     with database.session_scope() as session:
         session.execute(text("UPDATE jobs SET lease_until = clock_timestamp() WHERE id = :id"), {"id": job_id})
