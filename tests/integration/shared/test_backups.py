@@ -229,7 +229,7 @@ def test_storage_that_is_away_ends_the_program_too(clients: Runtime, tmp_path: P
         back_up(clients)
     assert run(clients, "SELECT status FROM backups") == [("failed",)]
     dumping = "datname = current_database() AND application_name = 'pg_dump'"
-    wait_until(lambda: not run(clients, f"SELECT 1 FROM pg_stat_activity WHERE {dumping}"), 20, "its end")
+    wait_until(lambda: not run(clients, f"SELECT 1 FROM pg_stat_activity WHERE {dumping}"), 60, "its end")
 
 
 KILL = """
