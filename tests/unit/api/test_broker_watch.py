@@ -18,11 +18,14 @@ class Broker:
         self.up, self.now = True, 0.0
         self.seen: list[bool] = []
         self.backs = 0
+        self.late = 0.0
         self.watch = BrokerWatch(self.check, AFTER, self.back, lambda: self.now)
 
     def check(self) -> None:
         self.seen.append(self.up)
-        if not self.up:
+        late, self.late = self.late, 0.0
+        self.now += late
+        if not self.up or late:
             raise ConnectionRefusedError
 
     def back(self) -> None:
@@ -63,4 +66,12 @@ def test_broker_that_blinks_is_not_gone_however_often_it_does(broker: Broker) ->
         broker.now += AFTER * 0.9
         broker.seen_as(up=True)
         assert not broker.watch.gone.is_set()
+    assert broker.backs == 0
+
+
+def test_single_look_that_fails_is_no_outage_however_long_it_took(broker: Broker) -> None:
+    """As the machine stood still, not the broker."""
+    broker.late = AFTER * 2
+    broker.seen_as(up=True, looks=4)
+    assert not broker.watch.gone.is_set()
     assert broker.backs == 0

@@ -50,7 +50,6 @@ class BrokerWatch:
             self._stopped.wait(self._every)
 
     def _look(self) -> None:
-        begun = self._clock()
         up, _ = self._broker.ask()
         if up:
             self._down_since = None
@@ -60,7 +59,8 @@ class BrokerWatch:
                 self._back()
             return
         if self._down_since is None:
-            self._down_since = begun
+            # From the end of the look on: where the machine stood still, one that fails may have lasted for any time.
+            self._down_since = self._clock()
         if self._clock() - self._down_since >= self._after and not self.gone.is_set():
             log.warning("broker is down, doing small work here", seconds=round(self._after))
             self.gone.set()
