@@ -1,9 +1,11 @@
 """An API that works itself while the broker is down, beside a dispatcher and workers that wait for it."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -29,6 +31,7 @@ from tests.servers import Servers
 pytestmark = pytest.mark.timeout(600)
 
 AFTER = 2
+PUBLISHED = "SELECT count(*) FROM jobs WHERE dispatched_at IS NOT NULL AND id::text = ANY(%s)"
 MOST_BYTES = 50_000
 
 
@@ -85,6 +88,34 @@ def api(fleet: Fleet, postgres_url: str, tmp_path: Path) -> Iterator[Api]:
         yield Api(url, running.popen, postgres_url, tmp_path / "objects", client)
 
 
+class Stalls:
+    """How long this process stood still, in which the gate is: the broker behind it was down for as long."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        last = time.monotonic()
+        while not self._end.wait(0.05):
+            now = time.monotonic()
+            self.longest, last = max(self.longest, now - last), now
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    @property
+    def may_be_noticed(self) -> bool:
+        """With a blink before or after it that is half as long as one that counts."""
+        return self.longest >= AFTER / 2
+
+
 def workers(fleet: Fleet) -> list[Running]:
     return [
         fleet.worker("imaging", "pixmill_imaging.celery_app", "-c", "1"),
@@ -120,9 +151,8 @@ def test_small_jobs_are_done_while_the_broker_is_down_and_everything_once(
     # Their messages are at the broker, whom no worker has asked yet.
     hook = receiver.url("/hook")
     before = [submit(api, webhook_url=hook) for _ in range(3)]
-    published = "SELECT count(*) FROM jobs WHERE dispatched_at IS NOT NULL AND id::text = ANY(%s)"
-    until(lambda: api.query(published, before) == [(3,)], "their messages")
-    assert not active(api)
+    until(lambda: api.query(PUBLISHED, before) == [(3,)], "their messages")
+    until(lambda: not active(api), "an API that leaves it to workers")
 
     gate.shut()
     meanwhile = [submit(api, webhook_url=hook) for _ in range(3)]
@@ -135,18 +165,19 @@ def test_small_jobs_are_done_while_the_broker_is_down_and_everything_once(
     assert api.client.get("/health/ready").status_code == 200
 
     gate.open()
-    until(lambda: not active(api), "the API leaving it to workers")
-    # A webhook is here before its delivery has ended; and a message may have come twice, which is a task and no claim.
-    until(lambda: not busy(api), "the end of what it had begun")
-    done = inline_tasks(api)
-    assert done >= 7 + 1 + 7
-    assert job(api, waiting)["status"] == "queued"
-    for worker in workers(fleet):
-        worker.wait_ready(PATIENCE)
-    after = [submit(api, webhook_url=hook) for _ in range(3)]
-    assert [ended(api, each)["status"] for each in (waiting, *after)] == ["completed"] * 4
-    until(lambda: api.query("SELECT 1 FROM deliveries WHERE status <> 'completed'") == [], "all webhooks")
-    assert inline_tasks(api) == done
+    with Stalls() as stalls:
+        until(lambda: not active(api), "the API leaving it to workers")
+        # A webhook is here before its delivery has ended; and a message may have come twice: a task, and no claim.
+        until(lambda: not busy(api), "the end of what it had begun")
+        done = inline_tasks(api)
+        assert done >= 7 + 1 + 7
+        assert job(api, waiting)["status"] == "queued"
+        for worker in workers(fleet):
+            worker.wait_ready(PATIENCE)
+        after = [submit(api, webhook_url=hook) for _ in range(3)]
+        assert [ended(api, each)["status"] for each in (waiting, *after)] == ["completed"] * 4
+        until(lambda: api.query("SELECT 1 FROM deliveries WHERE status <> 'completed'") == [], "all webhooks")
+    assert inline_tasks(api) == done or stalls.may_be_noticed
     everything = [*small, waiting, *after]
     assert len(webhooks(receiver)) == len(everything)
     claims = api.query("SELECT fence FROM jobs WHERE id::text = ANY(%s) AND id::text <> %s", everything, fetched)
@@ -155,19 +186,21 @@ def test_small_jobs_are_done_while_the_broker_is_down_and_everything_once(
 
 
 def test_broker_that_blinks_changes_nothing(fleet: Fleet, api: Api, gate: Gate) -> None:
-    for _ in range(10):
+    for number in range(10):
         until(lambda: not active(api) and not busy(api), "an API that does nothing itself")
-        done, shut = inline_tasks(api), time.monotonic()
-        gate.shut()
-        held = submit(api)
-        time.sleep(AFTER / 4)  # shorter than the API waits: the length of the outage is what is tested
-        gate.open()
-        if time.monotonic() - shut < AFTER:
+        with Stalls() as stalls:
+            done = inline_tasks(api)
+            gate.shut()
+            held = submit(api)
+            time.sleep(AFTER / 4)  # shorter than the API waits: the length of the outage is what is tested
+            gate.open()
+            if number == 0:
+                fleet.dispatcher().wait_ready(PATIENCE)
+            until(lambda held=held: api.query(PUBLISHED, [held]) == [(1,)], "its message")
+            blinked = not active(api) and inline_tasks(api) == done
+        if blinked or not stalls.may_be_noticed:
             break
-    fleet.dispatcher().wait_ready(PATIENCE)
-    until(lambda: api.query("SELECT 1 FROM jobs WHERE id = %s AND dispatched_at IS NOT NULL", held), "its message")
-    assert not active(api)
-    assert inline_tasks(api) == done
+    assert blinked
 
 
 def test_broker_that_stands_still_is_down_too_and_holds_no_request_up(fleet: Fleet, api: Api, servers: Servers) -> None:
