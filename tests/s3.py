@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ class S3:
     process: subprocess.Popen[bytes]
     root: str
     filer: str
+    ports: tuple[int, ...]
 
     def variables(self, prefix: str = "") -> dict[str, str]:
         """What a process needs in order to keep its objects here."""
@@ -43,7 +45,8 @@ class S3:
 
     def unfinished_uploads(self) -> list[str]:
         """Multipart uploads that were begun and neither completed nor aborted."""
-        answer = httpx.get(f"{self.filer}/buckets/{BUCKET}/.uploads/", headers={"Accept": "application/json"})
+        url, accept = f"{self.filer}/buckets/{BUCKET}/.uploads/", {"Accept": "application/json"}
+        answer = httpx.get(url, headers=accept, timeout=60)
         entries: list[dict[str, Any]] = (answer.json().get("Entries") or []) if answer.is_success else []
         return [entry["FullPath"] for entry in entries]
 
@@ -61,18 +64,16 @@ class S3:
 def running_s3(directory: Path) -> Iterator[S3]:
     """Started and stopped around the block; ready when it refuses who has no key."""
     log = directory / "weed.log"
-    ports = _free_ports()
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            _command(directory, ports),
-            env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "HOME": str(directory)},
-            cwd=directory,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    server = S3(process, f"http://127.0.0.1:{ports['s3.port']}", f"http://127.0.0.1:{ports['filer.port']}")
+    server, ports = _started(directory, log), []
     try:
-        eventually(lambda: _refuses_strangers(server), within=30)
+        # One of its ports may have been taken meanwhile: then with others.
+        for _ in range(5):
+            ports += server.ports
+            if eventually(partial(_state, server), within=90) == "ready":
+                break
+            server = _started(directory, log)
+        else:
+            raise AssertionError("weed ends each time that it is started")
         yield server
     except BaseException:
         print(log.read_text(errors="replace")[-4000:])
@@ -80,9 +81,23 @@ def running_s3(directory: Path) -> Iterator[S3]:
     finally:
         server.stop()
         # It puts sockets there, named after ports, whatever TMPDIR says.
-        for port in ports.values():
+        for port in ports:
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 left.unlink()
+
+
+def _started(directory: Path, log: Path) -> S3:
+    ports = _free_ports()
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            _command(directory, ports),
+            env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "HOME": str(directory)},
+            cwd=directory,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    root, filer = (f"http://127.0.0.1:{ports[name]}" for name in ("s3.port", "filer.port"))
+    return S3(process, root, filer, tuple(ports.values()))
 
 
 def _command(directory: Path, ports: dict[str, int]) -> list[str]:
@@ -105,13 +120,16 @@ def _command(directory: Path, ports: dict[str, int]) -> list[str]:
     return [str(weed), "mini", *(f"-{name}={value}" for name, value in options.items())]
 
 
-def _refuses_strangers(server: S3) -> bool:
-    assert server.process.poll() is None, "weed ended"
+def _state(server: S3) -> str:
+    """``ready`` or ``ended``; empty while it starts."""
+    if server.process.poll() is not None:
+        return "ended"
     try:
-        made = httpx.get(f"{server.filer}/buckets/{BUCKET}/", timeout=2).is_success
-        return made and httpx.get(f"{server.root}/{BUCKET}", timeout=2).status_code == 403
+        made = httpx.get(f"{server.filer}/buckets/{BUCKET}/", timeout=5).is_success
+        refuses_strangers = made and httpx.get(f"{server.root}/{BUCKET}", timeout=5).status_code == 403
     except httpx.TransportError:
-        return False
+        return ""
+    return "ready" if refuses_strangers else ""
 
 
 def _free_ports() -> dict[str, int]:

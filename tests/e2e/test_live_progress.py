@@ -9,20 +9,17 @@ from tests.integration.api.streaming import watching as watching_api
 
 from pixmill_imaging.testing.pictures import jpeg, photo
 
-NAMES = [f"out-{number}" for number in range(6)]
 
-
-@pytest.fixture(scope="module")
-def slow() -> dict[str, Any]:
-    """A second of work for each output."""
+def slow(count: int) -> dict[str, Any]:
+    """So many outputs, each of which takes a slow processor a second."""
     return {
         "outputs": [
             {
-                "name": name,
+                "name": f"out-{number}",
                 "operations": [{"op": "resize", "width": 1600 - 20 * number, "height": 1600}],
                 "format": "avif",
             }
-            for number, name in enumerate(NAMES)
+            for number in range(count)
         ]
     }
 
@@ -46,17 +43,18 @@ def _whole(stream: Stream) -> list[Told]:
 
 
 @pytest.mark.parametrize("by_url", [True, False])
-def test_percentages_grow_until_outputs_and_the_end_are_told(
-    pixmill: Pixmill, slow: dict[str, Any], by_url: bool
-) -> None:
-    # Another picture, where whoever tells or watches stood still while the first one was made.
-    for seed in (31 + by_url, 131 + by_url):
+def test_percentages_grow_until_outputs_and_the_end_are_told(pixmill: Pixmill, by_url: bool) -> None:
+    # Another picture and more of it, where whoever tells or watches stood still while the first one was made, or the
+    # processor is so quick that it was made between two percentages.
+    for seed, count in ((31 + by_url, 6), (131 + by_url, 20)):
         picture = jpeg(photo(2400, 1800, seed=seed))
         if by_url:
             source = {"url": pixmill.neighbour.serve("watched.jpg", picture)}
         else:
             source = {"upload_id": pixmill.upload(picture)}
-        events = watched(pixmill, pixmill.job({"source": source, "recipe": slow}))
+        recipe = slow(count)
+        names = [output["name"] for output in recipe["outputs"]]
+        events = watched(pixmill, pixmill.job({"source": source, "recipe": recipe}))
         percents = percents_of(events)
         assert percents == sorted(percents)
         between = {percent for percent in percents if (30 if by_url else 0) < percent < 100}
@@ -64,9 +62,9 @@ def test_percentages_grow_until_outputs_and_the_end_are_told(
             break
     assert len(between) >= 2, percents
     ended = [event for event in events if event.event not in ("job.progress", "snapshot")]
-    assert [event.event for event in ended] == ["job.output"] * len(NAMES) + ["job.completed"]
-    assert [event.data["output"]["name"] for event in ended[:-1]] == NAMES
-    assert [event.id for event in ended] == [str(number + 1) for number in range(len(NAMES) + 1)]
+    assert [event.event for event in ended] == ["job.output"] * count + ["job.completed"]
+    assert [event.data["output"]["name"] for event in ended[:-1]] == names
+    assert [event.id for event in ended] == [str(number + 1) for number in range(count + 1)]
 
 
 def test_answer_that_is_held_is_the_finished_job(pixmill: Pixmill) -> None:

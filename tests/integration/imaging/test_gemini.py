@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image
 from tests import gemini
 from tests.gemini import KEY, Behaviour, FakeGemini, running_gemini
+from tests.ports import closed_port
 
 from pixmill_imaging.errors import LostPicture, UnfitPicture
 from pixmill_imaging.providers.gemini import GeminiProvider
@@ -205,11 +205,8 @@ def test_picture_of_50_mb_is_refused_by_its_announced_size(server: FakeGemini) -
 
 
 def test_provider_that_does_not_listen_may_come_back() -> None:
-    # Its port stays its own: of another test it could be answered.
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        with pytest.raises(TransientError) as caught:
-            draw(FakeGemini(f"http://127.0.0.1:{taken.getsockname()[1]}"))
+    with pytest.raises(TransientError) as caught:
+        draw(FakeGemini(f"http://127.0.0.1:{closed_port()}"))
     assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
 
 
