@@ -26,16 +26,24 @@ def test_of_two_beats_one_is_killed_and_no_tick_is_missed_for_long_or_run_twice(
     for process in (worker, *beats):
         process.wait_ready(120)
     wait_until(lambda: clockwork.done() >= 8, 60, "ticks of two")
-    beats[0].popen.kill()
+    # Between two ticks: what is killed after it published, and before it noted that, is for the next test.
+    (clockwork.failpoints / "beat.tick").write_text(json.dumps({"action": "kill"}))
+    wait_until(lambda: any(beat.popen.poll() is not None for beat in beats), 60, "the kill")
     before = clockwork.done()
     wait_until(lambda: clockwork.done() >= before + 12, 60, "ticks of the other")
-    beats[1].end(signal.SIGTERM)
+    (left,) = [beat for beat in beats if beat.popen.poll() is None]
+    left.end(signal.SIGTERM)
     runs = clockwork.settled(worker)
     assert all(run.scheduled_at.microsecond == 0 for run in runs)
-    assert max(gaps(runs)) < 15 * SECOND
+    # A minute is what a machine may stand still. Others have half an hour here until a second one takes over.
+    assert max(gaps(runs)) < 60 * SECOND
     assert {run.error for run in runs} == {None}
+
     # One message a tick: nothing was sent twice, and so nothing had to be dropped.
-    assert worker.metric("pixmill_tasks_total", "record_heartbeat") == clockwork.done()
+    def once() -> bool:
+        return worker.metric("pixmill_tasks_total", "record_heartbeat") == clockwork.done()
+
+    wait_until(once, 60, "a count of one for each tick")
     assert "tick was run before" not in worker.log
 
 
@@ -65,9 +73,13 @@ def test_broker_that_is_away_for_some_ticks_gets_the_last_of_them_once_it_is_bac
     for process in (worker, beat):
         process.wait_ready(120)
     wait_until(lambda: clockwork.done() >= 2, 60, "the first ticks")
-    clockwork.gate.shut()
-    wait_until(lambda: "cannot send ticks, waiting" in beat.log, 60, "that beat notices")
+    # Between two ticks: what is cut off after it published, and before it noted that, is run by its message alone.
+    (clockwork.failpoints / "beat.tick").write_text(json.dumps({"action": "pause", "seconds": 300}))
+    (pause,) = wait_until(lambda: list(clockwork.failpoints.glob("struck/*")), 60, "a pause of beat")
     away = len(clockwork.runs())
+    clockwork.gate.shut()
+    pause.unlink()
+    wait_until(lambda: "cannot send ticks, waiting" in beat.log, 60, "that beat notices")
     until = datetime.datetime.now(datetime.UTC) + 4 * SECOND
     wait_until(lambda: datetime.datetime.now(datetime.UTC) > until, 60, "four more ticks")
     assert len(clockwork.runs()) == away
