@@ -23,21 +23,22 @@ def impatient(pool: ConnectionPool) -> Iterator[None]:
     connections = [*pool._available_connections]
     assert connections, "those that take messages have answered"
     for each in connections:
-        each.disconnect()
-        each.socket_timeout = 0.5
+        # Connected with patience, as before and after.
         each.connect()
+        each.socket_timeout = each.socket_connect_timeout = 0.5
+        each._sock.settimeout(0.5)
     try:
         yield
     finally:
         for each in connections:
             each.disconnect()
-            each.socket_timeout = LONG
+            each.socket_timeout = each.socket_connect_timeout = LONG
 
 
 @pytest.mark.parametrize("answer", ["ack", "reject"])
 def test_message_that_could_not_be_answered_takes_no_place(servers: Servers, redis_url: str, answer: str) -> None:
     taken = []
-    options = {"socket_timeout": LONG, "socket_connect_timeout": 0.5}
+    options = {"socket_timeout": LONG, "socket_connect_timeout": LONG}
     with Connection(redis_url, transport=GuardedTransport, transport_options=options) as connection:
         channel = connection.channel()
         QUEUE(channel).declare()
