@@ -11,7 +11,7 @@ from tests.faults.auditor import Auditor
 from tests.faults.load import Load
 from tests.faults.neighbours import Hook
 from tests.faults.others import ClockBack, ClockBackAndKill
-from tests.faults.rounds import play
+from tests.faults.rounds import OVER_WITHIN, play
 from tests.faults.scenarios import FlushRedis, FreezeRedis, KillPostgres, KillRedis, StorageErrors, StorageHangs
 from tests.faults.stack import Stack
 from tests.faults.striking import Fault, Moment
@@ -44,7 +44,7 @@ def test_auditor_notices_what_is_lost_and_doubled(breakable: Stack) -> None:
     load.start()
     load.wait_sent()
     auditor = Auditor(breakable, load)
-    auditor.wait(60)
+    auditor.wait(OVER_WITHIN)
     assert auditor.audit(set()).all == []
     first, second, third = [order.job_id for order in load.orders if order.kind in ("upload", "url", "several")][:3]
     (row,) = breakable.rows(

@@ -79,7 +79,7 @@ class Stack:
 
     @property
     def broker(self) -> redis.Redis:
-        return redis.Redis.from_url(self.local.environment["REDIS_URL"], socket_timeout=5)
+        return redis.Redis.from_url(self.local.environment["REDIS_URL"], socket_timeout=60)
 
     def children(self, name: str) -> list[int]:
         pid = self.local.pids()[name]
@@ -131,7 +131,7 @@ def running_stack(directory: Path, s3: S3, **changes: str) -> Iterator[Stack]:
         local = LocalStack(directory / "stack", environ=environ, log=log, throwaway=True, policy=policy)
         try:
             local.start()
-            with httpx.Client(base_url=local.urls["api"], timeout=10, trust_env=False) as http:
+            with httpx.Client(base_url=local.urls["api"], timeout=60, trust_env=False) as http:
                 stack = Stack(local, http, neighbours, gate, armed, _store(s3, prefix), log)
                 for name, data in pictures.items():
                     answer = http.post("/api/v1/uploads", content=data, headers={"Content-Type": "image/jpeg"})
