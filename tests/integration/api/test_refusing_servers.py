@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psycopg2
 import pytest
-from tests.integration.api.running import Api, running_api
+from tests.integration.api.running import Api, patiently, running_api
 from tests.integration.api.test_bad_input import assert_problem
 
 URL = "https://example.com/a.jpg"
@@ -24,8 +24,11 @@ def api(postgres_url: str, storage: Path) -> Iterator[Api]:
         yield running
 
 
-def writes(api: Api, job: str, key: str | None = None) -> list[httpx.Response]:
-    """All calls that write, at once; the last one cancels ``job``. With ``key`` each has one of its own."""
+def writes(api: Api, job: str, key: str | None, *, patient: bool = False) -> list[httpx.Response]:
+    """All calls that write, at once; the last one cancels ``job``. With ``key`` each has one of its own.
+
+    ``patient``: also on a machine that stands still for the three seconds of a statement.
+    """
     calls: list[tuple[str, dict[str, Any]]] = [
         ("jobs", {"json": JOB}),
         ("process", {"json": {"image_url": URL}}),
@@ -37,7 +40,10 @@ def writes(api: Api, job: str, key: str | None = None) -> list[httpx.Response]:
     def send(number: int) -> httpx.Response:
         path, content = calls[number]
         keyed = {"Idempotency-Key": f"{key}-{number}"} if key else {}
-        return api.client.post(f"/api/v1/{path}", **{**content, "headers": {**content.get("headers", {}), **keyed}})
+        arguments = {**content, "headers": {**content.get("headers", {}), **keyed}}
+        if patient:
+            return patiently(lambda: api.client.post(f"/api/v1/{path}", **arguments))
+        return api.client.post(f"/api/v1/{path}", **arguments)
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(send, range(len(calls))))
@@ -83,15 +89,15 @@ def test_write_that_the_database_refuses_is_503_and_leaves_nothing(
     api: Api, trouble: Callable[[Api], AbstractContextManager[None]], key: str | None
 ) -> None:
     key = f"{key}-{trouble.__name__}" if key else None
-    job = api.client.post("/api/v1/jobs", json=JOB).json()
+    job = patiently(lambda: api.client.post("/api/v1/jobs", json=JOB)).json()
     before = api.traces()
     with trouble(api):
         for answer in writes(api, job["job_id"], key):
             assert_problem(answer, 503, "database_unavailable")
             assert int(answer.headers["Retry-After"]) > 0
-        assert api.client.get(job["urls"]["self"]).json()["status"] == "queued"
+        assert patiently(lambda: api.client.get(job["urls"]["self"])).json()["status"] == "queued"
     assert api.traces() == before
-    recovered = writes(api, job["job_id"], key)
+    recovered = writes(api, job["job_id"], key, patient=True)
     assert [answer.status_code for answer in recovered] == [202, 202, 202, 201, 200]
     assert not any("Idempotency-Replayed" in answer.headers for answer in recovered)
 
@@ -107,4 +113,4 @@ def test_storage_that_is_full_is_503_and_leaves_nothing(api: Api, path: str) -> 
     assert int(answer.headers["Retry-After"]) > 0
     assert api.traces() == before
     resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, limits)
-    assert api.client.post(path, files=picture).is_success
+    assert patiently(lambda: api.client.post(path, files=picture)).is_success
