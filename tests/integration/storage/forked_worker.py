@@ -2,12 +2,11 @@
 
 import json
 import os
-import sys
 import uuid
-from pathlib import Path
 
 import redis
 from celery import Celery
+from tests.integration.storage.threads import thread_names
 
 from pixmill_shared.settings.storage import StorageSettings
 from pixmill_shared.storage import ObjectStore, open_store
@@ -52,9 +51,3 @@ def one_round(store: ObjectStore, turn: int) -> int:
     store.delete(f"{prefix}/a")
     store.delete(f"{prefix}/b")
     return 9
-
-
-def thread_names(pid: int) -> list[str]:
-    if sys.platform != "linux":
-        return []
-    return sorted((task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir())

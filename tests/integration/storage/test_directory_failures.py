@@ -45,7 +45,7 @@ def script(place: Place, body: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def output_of(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=150)
     assert process.returncode == 0, out
     return out
 
@@ -272,7 +272,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_objects(place: Place) -> Non
             place.store.delete(info.key)
 
 
-def test_a_stream_of_200_megabytes_takes_no_memory_of_its_size(place: Place) -> None:
+def test_a_stream_of_100_megabytes_takes_no_memory_of_its_size(place: Place) -> None:
     out = output_of(
         script(
             place,
@@ -290,11 +290,11 @@ def test_a_stream_of_200_megabytes_takes_no_memory_of_its_size(place: Place) -> 
                     pass
             write(30)
             before = peak()
-            write(200)
+            write(100)
             print(json.dumps({"before": before, "grown": peak() - before}))
             """,
         )
     )
     memory = json.loads(out)
     assert memory["grown"] < 30 * 1024, memory  # KiB
-    assert place.store.head("a").size == place.store.head("s").size == 200 * MIB
+    assert place.store.head("a").size == place.store.head("s").size == 100 * MIB

@@ -13,6 +13,7 @@ import pytest
 import redis
 from celery import Celery
 from tests.integration.storage.conftest import Place
+from tests.integration.storage.threads import thread_names
 
 ROOT = Path(__file__).parents[3]
 RUNTIME = "tokio-rt-worker"
@@ -22,10 +23,6 @@ def plain(place: Place) -> dict[str, Any]:
     fields = place.settings.model_dump()
     secret = {name: fields[name].get_secret_value() for name in ("aws_access_key_id", "aws_secret_access_key")}
     return {**fields, **secret, "timeout": 30}
-
-
-def threads_of(pid: int) -> list[str]:
-    return [(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()]
 
 
 @contextmanager
@@ -59,8 +56,8 @@ def test_prefork_children_make_hundreds_of_requests_at_once(redis_url: str, dire
     with prefork_worker(redis_url, [directory, bucket]) as worker, client:
         for _ in range(12):
             app.send_task("mixed", (4,), ignore_result=True)
-        done = [json.loads(client.blpop(["test:done"], timeout=60)[1]) for _ in range(12)]
-        parent = threads_of(worker.pid)
+        done = [json.loads(client.blpop(["test:done"], timeout=150)[1]) for _ in range(12)]
+        parent = thread_names(worker.pid)
     app.close()
     assert [result for result in done if "error" in result] == []
     assert sum(result["requests"] for result in done) == 12 * 4 * 2 * 9
