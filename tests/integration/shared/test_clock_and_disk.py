@@ -113,11 +113,11 @@ def read_only(house: House) -> Iterator[None]:
     off: who holds a connection that was made meanwhile has to let go of it."""
     setting = "ALTER ROLE CURRENT_USER IN DATABASE {} {} default_transaction_read_only"
     name = house.url.rpartition("/")[2]
-    # Not waited for: who connects anew before all of this is committed would be let write.
+    # Committed first: who was cut off before that, and connected anew, would be let write.
+    house.rows(setting.format(name, "SET") + " = on")
     house.rows(
-        setting.format(name, "SET") + " = on",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     try:
         yield
@@ -210,7 +210,7 @@ def test_full_disk_holds_up_what_is_too_large_and_goes_on_when_there_is_room(hou
         wait_until(lambda: error_of(house, waits) == "storage_unavailable", 60, "the error")
         wait_until(lambda: status_of(house, passes) == "completed", 60, "the small one")
         assert status_of(house, waits) in ("queued", "processing")
-        assert "code=storage_unavailable" in house.imaging.log
+        wait_until(lambda: "code=storage_unavailable" in house.imaging.log, 60, "the worker's word")
         # What waits is tried again now and then, and leaves nothing either time.
         made = {row[0] for row in house.rows("SELECT storage_key FROM renditions")}
         wait_until(lambda: house.stored() - before == made, 60, "a storage without parts of objects")

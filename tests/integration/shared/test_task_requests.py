@@ -153,8 +153,8 @@ def test_second_clean_up_waits_as_a_row_until_the_first_has_ended(crew: Crew) ->
     first = asked(crew, CLEAN_UP, strike="request.claimed", action="pause", seconds=600)
     strike = crew.struck(first, 60)
     second = asked(crew, CLEAN_UP)
-    wait_until(lambda: row(crew.database, second).run_at, 60, "being put off")
-    assert (row(crew.database, second).status, row(crew.database, second).attempts) == ("queued", 0)
+    put_off = wait_until(lambda: (now := row(crew.database, second)).run_at and now, 60, "being put off")
+    assert (put_off.status, put_off.attempts) == ("queued", 0)
     # It holds no slot: others run.
     assert ended(crew, asked(crew, HEARTBEAT)).status == "completed"
     assert row(crew.database, first).status == "processing"
