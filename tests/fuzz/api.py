@@ -105,7 +105,8 @@ def schemathesis(target: Target, directory: Path, arguments: Sequence[str]) -> t
     """Its exit code, 0 if nothing was found, and what it said."""
     command = [sys.executable, "-c", "import schemathesis.cli as cli; cli.schemathesis()", "run"]
     command += [f"{target.api.url}/openapi.json", "--header", f"Authorization: Bearer {target.token}"]
-    command += ["--checks", "all", "--no-color", "--continue-on-failure"]
+    # Its own ten seconds are not much of a machine that does something else.
+    command += ["--checks", "all", "--no-color", "--continue-on-failure", "--request-timeout", "60"]
     variables = {
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(directory),
