@@ -37,7 +37,7 @@ def environment(database_url: str, storage: Path, **changes: str) -> dict[str, s
     }
 
 
-def run_to_end(variables: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def run_to_end(variables: dict[str, str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Of a process that is expected to stop by itself."""
     command = [sys.executable, "-m", "pixmill_api"]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -103,7 +103,7 @@ def running_api(database_url: str, storage: Path, *, killed: bool = False, **cha
             yield Api(url, process, database_url, storage, client)
     finally:
         process.terminate()
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=120)
     assert code == (-signal.SIGKILL if killed else 0), log.read_text()
 
 
@@ -127,6 +127,18 @@ def patiently(send: Callable[[], httpx.Response]) -> httpx.Response:
         if answer.status_code != 503:
             break
     return answer
+
+
+def ready(api: Api, **checks: str) -> httpx.Response:
+    """What it says of its readiness, once it says that of these checks: who stands still is late to each."""
+    answers: list[httpx.Response] = []
+
+    def says_so() -> bool:
+        answers.append(api.client.get("/health/ready"))
+        return bool(answers[-1].json()["checks"].items() >= checks.items())
+
+    wait_until(says_so, f"{checks} are its checks")
+    return answers[-1]
 
 
 def wait_until(condition: Any, what: str, seconds: float = 60) -> None:

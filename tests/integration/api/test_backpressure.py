@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.api.running import Api, patiently, running_api, wait_until
+from tests.integration.api.running import Api, patiently, ready, running_api, wait_until
 from tests.integration.api.test_bad_input import assert_problem
 
 URL = "https://example.com/a.jpg"
@@ -78,7 +78,7 @@ def test_full_queue_goes_on_with_all_that_makes_no_job(small: Api) -> None:
     assert (again.status_code, again.content) == (202, first.content)
     assert small.client.post("/api/v1/uploads", files=FILE).status_code == 201
     assert small.client.get(first.headers["Location"]).status_code == 200
-    assert small.client.get("/health/ready").json()["checks"]["database"] == "ok"
+    ready(small, database="ok")
     assert small.client.post(first.json()["urls"]["cancel"]).status_code == 200
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.integration.api.running import Api, running_api, wait_until
+from tests.integration.api.running import Api, ready, running_api, wait_until
 from tests.integration.api.test_bad_input import assert_problem
 from tests.s3 import S3
 
@@ -65,4 +65,4 @@ def test_link_without_a_genuine_signature_opens_nothing_of_a_bucket(on_bucket: A
 
 
 def test_storage_is_ready(on_bucket: Api) -> None:
-    assert on_bucket.client.get("/health/ready").json()["checks"]["storage"] == "ok"
+    ready(on_bucket, storage="ok")
