@@ -10,6 +10,8 @@ from tests.waiting import eventually
 
 from pixmill_imaging.testing.pictures import jpeg, photo
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture
 def frozen_broker(pixmill: Pixmill) -> Iterator[int]:

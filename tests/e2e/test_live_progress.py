@@ -9,6 +9,8 @@ from tests.integration.api.streaming import watching as watching_api
 
 from pixmill_imaging.testing.pictures import jpeg, photo
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def slow(count: int) -> dict[str, Any]:
     """So many outputs, each of which takes a slow processor a second."""

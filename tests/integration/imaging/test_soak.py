@@ -31,10 +31,10 @@ def runtime(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
 
 
 def mixed(fleet: Fleet, runtime: Runtime, soft_limit: int) -> Seen:
-    return soak(runtime, start_worker(fleet, 2, soft_limit), mixture(JOBS, endless_every=JOBS), within=120)
+    return soak(runtime, start_worker(fleet, 2, soft_limit), mixture(JOBS, endless_every=JOBS), within=170)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(500)
 def test_mixture_of_good_and_hostile_files_costs_no_process_and_no_second_try(fleet: Fleet, runtime: Runtime) -> None:
     seen = mixed(fleet, runtime, soft_limit=4)
     if any(end == "time_limit" and kind != "endless" for kind, end in seen.ends):
