@@ -12,6 +12,7 @@ import redis
 from celery import Celery
 from kombu import Connection
 from sqlalchemy import select, text
+from tests.faults.armed import Armed
 from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, wait_until
 from tests.servers import Servers
 
@@ -32,14 +33,13 @@ class Clockwork:
     def __init__(self, servers: Servers, url: str, redis_url: str, directory: Path) -> None:
         broker = urlsplit(redis_url)
         self.gate = Gate((broker.hostname or "", broker.port or 0))
-        self.failpoints = directory / "failpoints"
-        self.failpoints.mkdir()
+        self.armed = Armed(directory / "failpoints")
         self.database = Database(url)
         self._redis_url = redis_url
         through_gate = broker._replace(netloc=f"{broker.netloc.rpartition('@')[0]}@127.0.0.1:{self.gate.port}")
         environment = environment_of(servers.stack.environment, url, directory) | {
             "PIXMILL_ENV": "test",
-            "PIXMILL_FAILPOINTS": str(self.failpoints),
+            "PIXMILL_FAILPOINTS": str(self.armed.directory),
             "PIXMILL_SCHEDULE": "heartbeat=1",
             "REDIS_URL": through_gate.geturl(),
         }

@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 from sqlalchemy import select, text
+from tests.faults.armed import Armed
 from tests.integration.shared.processes import Fleet, Running, environment_of, wait_until
 from tests.servers import Servers
 
@@ -84,7 +85,7 @@ class Crew:
 
     def arm(self, failpoint: str, job_id: uuid.UUID, action: str, **order: Any) -> None:
         """Before the job is submitted would be too early to know its id: hold the dispatcher back, or a worker."""
-        (self.failpoints / f"{failpoint}@{job_id}").write_text(json.dumps({"action": action, **order}))
+        Armed(self.failpoints).arm(failpoint, action, str(job_id), **order)
 
     def disarm(self, failpoint: str, job_id: uuid.UUID) -> None:
         (self.failpoints / f"{failpoint}@{job_id}").unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Beats as processes: each tick is sent once and run once, however many send and whatever is killed."""
 
 import datetime
-import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ def test_of_two_beats_one_is_killed_and_no_tick_is_missed_for_long_or_run_twice(
         process.wait_ready(120)
     wait_until(lambda: clockwork.done() >= 8, 60, "ticks of two")
     # Between two ticks: what is killed after it published, and before it noted that, is for the next test.
-    (clockwork.failpoints / "beat.tick").write_text(json.dumps({"action": "kill"}))
+    clockwork.armed.arm("beat.tick", "kill")
     wait_until(lambda: any(beat.popen.poll() is not None for beat in beats), 60, "the kill")
     before = clockwork.done()
     wait_until(lambda: clockwork.done() >= before + 12, 60, "ticks of the other")
@@ -48,8 +47,7 @@ def test_of_two_beats_one_is_killed_and_no_tick_is_missed_for_long_or_run_twice(
 
 
 def test_tick_whose_beat_is_killed_after_publishing_it_is_run_once(clockwork: Clockwork) -> None:
-    order = clockwork.failpoints / "beat.sent@heartbeat"
-    order.write_text(json.dumps({"action": "kill", "count": 3}))
+    clockwork.armed.arm("beat.sent", "kill", "heartbeat", count=3)
     worker, beats = clockwork.worker(), [clockwork.beat(), clockwork.beat()]
     worker.wait_ready(120)
     wait_until(lambda: any(beat.popen.poll() is not None for beat in beats), 120, "the kill")
@@ -74,11 +72,11 @@ def test_broker_that_is_away_for_some_ticks_gets_the_last_of_them_once_it_is_bac
         process.wait_ready(120)
     wait_until(lambda: clockwork.done() >= 2, 60, "the first ticks")
     # Between two ticks: what is cut off after it published, and before it noted that, is run by its message alone.
-    (clockwork.failpoints / "beat.tick").write_text(json.dumps({"action": "pause", "seconds": 300}))
-    (pause,) = wait_until(lambda: list(clockwork.failpoints.glob("struck/*")), 60, "a pause of beat")
+    clockwork.armed.arm("beat.tick", "pause", seconds=300)
+    (pause,) = wait_until(clockwork.armed.strikes, 60, "a pause of beat")
     away = len(clockwork.runs())
     clockwork.gate.shut()
-    pause.unlink()
+    pause.file.unlink()
     wait_until(lambda: "cannot send ticks, waiting" in beat.log, 60, "that beat notices")
     until = datetime.datetime.now(datetime.UTC) + 4 * SECOND
     wait_until(lambda: datetime.datetime.now(datetime.UTC) > until, 60, "four more ticks")
