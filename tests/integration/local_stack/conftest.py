@@ -26,7 +26,8 @@ def new_place() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="pixmill-test-"))
     directory.chmod(0o755)
     yield directory
-    shutil.rmtree(directory)
+    # What was killed with its parent may be ending still, and take away its own files.
+    assert eventually(lambda: not shutil.rmtree(directory, ignore_errors=True) and not directory.exists())
 
 
 @pytest.fixture

@@ -95,5 +95,5 @@ with LocalStack(Path(sys.argv[1]), environ={}, log=io.StringIO(), servers_only=T
         str(place / "mine/data"),
     ]
     environ = {**ENVIRON, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(argv, env=environ, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, env=environ, cwd="/", capture_output=True, text=True, timeout=150, check=False)
     assert (done.stdout, done.returncode) == ("True True\n", 0), done.stderr

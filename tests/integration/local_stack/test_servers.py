@@ -17,7 +17,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 import redis
-from tests.integration.local_stack.conftest import eventually, is_alive
+from tests.integration.local_stack.conftest import eventually, is_alive, new_place
 
 from pixmill.errors import DataDirError
 from pixmill.local import privileges
@@ -28,13 +28,21 @@ from pixmill.local.stack import LocalStack
 @contextmanager
 def running(directory: Path, environ: dict[str, str] | None = None) -> Iterator[LocalStack]:
     log = io.StringIO()
-    policy = RestartPolicy(first_delay=0.2)
+    # What was killed long ago does not count: Postgres cannot start before the last process of the killed one is gone.
+    policy = RestartPolicy(window=2, first_delay=0.2)
     stack = LocalStack(directory, environ=environ or {}, log=log, servers_only=True, policy=policy)
     try:
         with stack:
             yield stack
     finally:
         print(log.getvalue())
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[LocalStack]:
+    """For those that only look at it."""
+    with new_place() as place, running(place / "data") as stack:
+        yield stack
 
 
 @contextmanager
@@ -80,15 +88,14 @@ def test_looks_that_overlap_make_one_database(place: Path) -> None:
             assert sql.fetchone() == ("pixmill",)
 
 
-def test_the_app_role_writes_rows_of_tables_made_later_and_makes_none(place: Path) -> None:
-    with running(place / "data") as stack:
-        with cursor(stack.database.migrate_url) as sql:
-            sql.execute("CREATE TABLE later (id bigserial PRIMARY KEY, n int)")
-        with cursor(stack.environment["DATABASE_URL"]) as sql:
-            sql.execute("INSERT INTO later (n) VALUES (1); UPDATE later SET n = 2; DELETE FROM later")
-            for forbidden in ("CREATE TABLE mine (n int)", "DROP TABLE later", "TRUNCATE later"):
-                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-                    sql.execute(forbidden)
+def test_the_app_role_writes_rows_of_tables_made_later_and_makes_none(one: LocalStack) -> None:
+    with cursor(one.database.migrate_url) as sql:
+        sql.execute("CREATE TABLE later (id bigserial PRIMARY KEY, n int)")
+    with cursor(one.environment["DATABASE_URL"]) as sql:
+        sql.execute("INSERT INTO later (n) VALUES (1); UPDATE later SET n = 2; DELETE FROM later")
+        for forbidden in ("CREATE TABLE mine (n int)", "DROP TABLE later", "TRUNCATE later"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                sql.execute(forbidden)
 
 
 def test_postgres_that_was_killed_comes_back_with_its_rows(place: Path) -> None:
@@ -119,25 +126,24 @@ def test_queues_survive_a_killed_redis_with_transactions_in_its_file(place: Path
             assert again.lrange("queue", 0, -1) == [b"message"]
 
 
-def test_redis_keeps_every_write_and_evicts_nothing(place: Path) -> None:
-    with running(place / "data") as stack, redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+def test_redis_keeps_every_write_and_evicts_nothing(one: LocalStack) -> None:
+    with redis.Redis.from_url(one.environment["REDIS_URL"]) as client:
         assert client.config_get("appendonly")["appendonly"] == "yes"
         assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
 
 
-def test_servers_want_a_password_and_listen_on_loopback_only(place: Path) -> None:
-    with running(place / "data") as stack:
-        without = stack.environment["DATABASE_URL"].replace("app:", "app:wrong", 1)
-        with pytest.raises(psycopg2.OperationalError, match="authentication failed"):
-            psycopg2.connect(without)
-        port = int(stack.environment["REDIS_URL"].rpartition(":")[2].partition("/")[0])
-        with redis.Redis(port=port) as client, pytest.raises(redis.AuthenticationError):
-            client.ping()
-        assert listening_addresses(stack.pids()["postgres"], port) == {"0100007F"}
+def test_servers_want_a_password_and_listen_on_loopback_only(one: LocalStack) -> None:
+    without = one.environment["DATABASE_URL"].replace("app:", "app:wrong", 1)
+    with pytest.raises(psycopg2.OperationalError, match="authentication failed"):
+        psycopg2.connect(without)
+    port = int(one.environment["REDIS_URL"].rpartition(":")[2].partition("/")[0])
+    with redis.Redis(port=port) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+    assert listening_addresses(one.pids()["postgres"], port) == {"0100007F"}
 
 
-def test_two_side_by_side_do_not_meet(place: Path) -> None:
-    with running(place / "one") as one, running(place / "two") as two:
+def test_two_side_by_side_do_not_meet(one: LocalStack, place: Path) -> None:
+    with running(place / "two") as two:
         with redis.Redis.from_url(one.environment["REDIS_URL"]) as client:
             client.set("mine", "1")
         with redis.Redis.from_url(two.environment["REDIS_URL"]) as client:
@@ -146,11 +152,10 @@ def test_two_side_by_side_do_not_meet(place: Path) -> None:
             psycopg2.connect(one.environment["DATABASE_URL"].replace(port_of(one), port_of(two)))
 
 
-def test_a_second_stack_on_the_same_directory_is_refused(place: Path) -> None:
-    with running(place / "data") as first:
-        with pytest.raises(DataDirError, match=rf"runs on .* already \(process {os.getpid()}\)"):
-            LocalStack(place / "data", environ={}, servers_only=True, log=io.StringIO()).start()
-        assert answers(first.environment["DATABASE_URL"])
+def test_a_second_stack_on_the_same_directory_is_refused(one: LocalStack) -> None:
+    with pytest.raises(DataDirError, match=rf"runs on .* already \(process {os.getpid()}\)"):
+        LocalStack(one.data.path, environ={}, servers_only=True, log=io.StringIO()).start()
+    assert answers(one.environment["DATABASE_URL"])
 
 
 def test_a_port_that_was_taken_meanwhile_is_chosen_anew(place: Path) -> None:
@@ -161,16 +166,15 @@ def test_a_port_that_was_taken_meanwhile_is_chosen_anew(place: Path) -> None:
         assert answers(stack.environment["DATABASE_URL"])
 
 
-def test_secrets_are_for_their_owner_only_and_not_in_the_arguments(place: Path) -> None:
-    with running(place / "data") as stack:
-        for name in ("secrets.json", "environment.json", "state.json"):
-            assert stat.S_IMODE((place / "data" / name).stat().st_mode) == 0o600
-        for name in ("postgres", "redis"):
-            assert stat.S_IMODE((stack.server_directory / name).stat().st_mode) == 0o700
-        passwords = [url.split("@")[0].rpartition(":")[2] for url in stack.environment.values() if "@" in url]
-        arguments = b"".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in stack.pids().values())
-        assert len(passwords) == 3
-        assert not any(password.encode() in arguments for password in passwords)
+def test_secrets_are_for_their_owner_only_and_not_in_the_arguments(one: LocalStack) -> None:
+    for name in ("secrets.json", "environment.json", "state.json"):
+        assert stat.S_IMODE((one.data.path / name).stat().st_mode) == 0o600
+    for name in ("postgres", "redis"):
+        assert stat.S_IMODE((one.server_directory / name).stat().st_mode) == 0o700
+    passwords = [url.split("@")[0].rpartition(":")[2] for url in one.environment.values() if "@" in url]
+    arguments = b"".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in one.pids().values())
+    assert len(passwords) == 3
+    assert not any(password.encode() in arguments for password in passwords)
 
 
 def test_a_lost_secrets_file_is_said_and_not_replaced(place: Path) -> None:
@@ -240,13 +244,12 @@ def test_a_stack_started_from_a_thread_that_ended_goes_on(place: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root's servers run as somebody else")
-def test_servers_of_root_run_as_nobody(place: Path) -> None:
-    with running(place / "data") as stack:
-        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in stack.pids().values()}
-        nobody = privileges.server_user()
-        assert nobody is not None
-        assert owners == {nobody.uid}
-        assert stack.server_directory == place / "data"
+def test_servers_of_root_run_as_nobody(one: LocalStack) -> None:
+    owners = {Path(f"/proc/{pid}").stat().st_uid for pid in one.pids().values()}
+    nobody = privileges.server_user()
+    assert nobody is not None
+    assert owners == {nobody.uid}
+    assert one.server_directory == one.data.path
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root's servers run as somebody else")

@@ -1,5 +1,6 @@
 """The supervisor, with real processes that are nothing but supervised."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from tests.integration.local_stack.conftest import Fakes, eventually, is_alive
 
 from pixmill.errors import ProcessFailedError, StopRequestedError
+from pixmill.local.child import Child
 from pixmill.local.keeper import RestartPolicy
 from pixmill.local.supervisor import Supervisor
 
@@ -109,6 +111,14 @@ def test_one_that_does_not_stop_is_killed_with_its_children_after_its_grace(fake
     assert "deaf did not stop within 0.3 s: killed" in fakes.log.getvalue()
     assert len(fakes.pids()) == 2
     assert eventually(lambda: not any(map(is_alive, fakes.pids())))
+
+
+def test_one_that_ended_while_the_machine_stood_still_is_not_said_to_be_killed(fakes: Fakes) -> None:
+    """What the loop sees first, when it goes on, is that the grace is over."""
+    child = Child(fakes.job("quick", "pass"), fakes.sink)
+    assert eventually(lambda: not child.is_running())
+    asyncio.run(child.stop(0))
+    assert fakes.log.getvalue() == ""
 
 
 def test_what_a_process_leaves_behind_is_ended_with_it(fakes: Fakes) -> None:

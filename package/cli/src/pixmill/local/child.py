@@ -36,7 +36,7 @@ class ProcessSpec:
     cwd: Path
     ready: Callable[[], Awaitable[bool]] | None
     user: ServerUser | None = None
-    grace: float = 10
+    grace: float = 30
     start_timeout: float = 90
     max_deaths: int = 4
     stop_signal: signal.Signals = signal.SIGTERM
@@ -88,7 +88,9 @@ class Child:
             async with asyncio.timeout(grace):
                 await self.exited()
         except TimeoutError:
-            self._sink.note(f"{self.spec.name} did not stop within {grace:g} s: killed")
+            # Who stood still himself finds the time over, and the process may have ended in it.
+            if self.is_running():
+                self._sink.note(f"{self.spec.name} did not stop within {grace:g} s: killed")
             self.kill()
             await self.exited()
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
 

@@ -102,7 +102,7 @@ class ProcessTable:
         return ProcessSpec("flower", argv, env, self._cwd, self._answers("flower", flower.path("/healthcheck")))
 
     def _service(
-        self, name: str, argv: list[str], grace: float = 10, extra: Mapping[str, str] | None = None
+        self, name: str, argv: list[str], grace: float = 30, extra: Mapping[str, str] | None = None
     ) -> ProcessSpec:
         env = {**self._variables, "PIXMILL_PORT": str(self._ports[name]), **(extra or {})}
         return ProcessSpec(name, tuple(argv), env, self._cwd, self._answers(name, "/health/ready"), grace=grace)

@@ -196,7 +196,7 @@ class LocalStack:
             # hold on to its memory for some seconds, in which it cannot start.
             stop_signal=signal.SIGINT,
             orphan_signal=signal.SIGINT,
-            max_deaths=5,
+            max_deaths=6,
         )
 
     def _redis_spec(self, server: redis.RedisServer) -> ProcessSpec:
