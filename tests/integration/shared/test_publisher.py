@@ -60,20 +60,32 @@ def slowest(publisher: Publisher, seconds: float) -> float:
 
 def test_messages_arrive(redis_url: str) -> None:
     publisher = Publisher(redis_url)
-    with subscribed(redis_url) as heard:
+
+    def both_came() -> bool:
+        # Once more each time: where the machine stands still, what is published is lost.
         publisher.publish("a", "first")
         publisher.publish("b", "second")
-        eventually(lambda: "first" in heard and "second" in heard, within=60)
+        return "first" in heard and "second" in heard
+
+    with subscribed(redis_url) as heard:
+        eventually(both_came, within=60)
 
 
 def test_publishing_goes_on_after_redis_closed_the_connection(redis_url: str) -> None:
     publisher = Publisher(redis_url)
     with subscribed(redis_url) as heard, redis.Redis.from_url(redis_url) as client:
-        publisher.publish("a", "before")
-        eventually(lambda: "before" in heard, within=60)
-        client.client_kill_filter(_type="normal", skipme=True)
-        publisher.publish("a", "after")
-        eventually(lambda: "after" in heard, within=60)
+
+        def comes(before: str, after: str) -> bool:
+            eventually(lambda: publisher.publish("a", before) or before in heard, within=60)
+            client.client_kill_filter(_type="normal", skipme=True)
+            publisher.publish("a", after)
+            until = time.monotonic() + 5
+            eventually(lambda: after in heard or time.monotonic() > until, within=60)
+            return after in heard
+
+        # Of some times once is enough: who does not connect anew at once loses it each time, and a machine that stands
+        # still loses one now and then.
+        assert any(comes(f"before {n}", f"after {n}") for n in range(5))
 
 
 def test_redis_that_is_away_costs_a_job_no_time_and_raises_nothing() -> None:
