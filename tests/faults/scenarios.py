@@ -9,7 +9,7 @@ from tests.faults import striking
 from tests.faults.others import ClockBack, ClockBackAndKill, ClockForward, TwoDispatchers
 from tests.faults.poison import Allocate, Segfault, Sleep
 from tests.faults.storage_gate import Mode
-from tests.faults.striking import Fault, FromOutside, SelfInflicted, hold_for, kill
+from tests.faults.striking import STRIKES_WITHIN, Fault, FromOutside, SelfInflicted, hold_for, kill
 from tests.waiting import eventually
 
 
@@ -117,6 +117,8 @@ class StorageFault(FromOutside):
 
     def afterwards(self) -> None:
         hold_for(self.seconds, lambda: self.stack.gate.refused - self._before < self.requests)
+        # Who was held may have stood still as long: he asks for something yet.
+        hold_for(STRIKES_WITHIN, lambda: self.stack.gate.refused == self._before)
         self.stack.gate.switch(Mode.OPEN)
         if self.stack.gate.refused == self._before:
             self.seen.wrong.append("the storage was asked for nothing while it was away")
