@@ -59,9 +59,10 @@ class Loop:
         self._running = True
 
     def stop(self) -> None:
-        """Safe in a signal handler."""
-        self._running = False
-        self._wakeups.interrupt()
+        """Safe in a signal handler, also of a second signal: what it would wake may be closed by then."""
+        if self._running:
+            self._running = False
+            self._wakeups.interrupt()
 
     def run(self) -> None:
         while self._running:

@@ -7,6 +7,7 @@ makes it say so, not hang.
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -107,7 +108,7 @@ class HealthServer:
         return f"{self._address[0]}:{self._address[1]}"
 
     def start(self) -> None:
-        family = _IPv6Server if ":" in self._address[0] else ThreadingHTTPServer
+        family = _IPv6Server if ":" in self._address[0] else _Server
         self._server = family(self._address, self._handler())
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 
@@ -148,7 +149,14 @@ class HealthServer:
         return Handler
 
 
-class _IPv6Server(ThreadingHTTPServer):
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A probe that did not wait for its answer is not news either: its own time was over."""
+        if not isinstance(sys.exception(), ConnectionError):
+            log.exception("unexpected error while answering a probe")
+
+
+class _IPv6Server(_Server):
     address_family = socket.AF_INET6
 
 
