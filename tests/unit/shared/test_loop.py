@@ -9,7 +9,7 @@ from pixmill_shared.observability.health import Pulse
 
 
 def test_process_that_is_told_twice_to_end_ends_as_one_that_is_told_once() -> None:
-    """The second signal may come when all is closed: a terminal sends one to each process, and what started them too."""
+    """The second signal may come when all is closed: a terminal sends one to each process, and what started it too."""
     wakeups = Wakeups("postgresql+psycopg2://nobody@127.0.0.1:1/nothing")
     dispatcher: Any = SimpleNamespace(outlet=SimpleNamespace(errors=()))
     loop = Loop(dispatcher, wakeups, Pulse(), poll=60)
