@@ -22,6 +22,9 @@ from tests.servers import Servers
 from pixmill_shared.contract.queues import QueueName
 from pixmill_shared.observability.health import CHECK_TIMEOUT
 
+# Nine processes that must not come up, and then four, are started at once.
+pytestmark = pytest.mark.timeout(400)
+
 SHARED = "pixmill_shared.celery_app"
 NOTIFIER = "pixmill_notifier.celery_app"
 HEARTBEAT = "pixmill_shared.tasks.monitoring.record_heartbeat"
