@@ -62,7 +62,7 @@ class House:
         recipe = {"outputs": [made]}
         return self.http.post("/api/v1/jobs", json={"source": {"upload_id": upload_id}, "recipe": recipe})
 
-    # A statement has two seconds here: where the machine stands still for as long, a request is refused, and made again.
+    # A statement has two seconds here: where the machine stands still for as long, what was refused is asked for again.
 
     def uploaded(self, data: bytes, media_type: str = "image/jpeg") -> str:
         taken = wait_until(lambda: (got := self.upload(data, media_type)).is_success and got, 60, "an upload")
