@@ -121,6 +121,19 @@ def test_one_that_ended_while_the_machine_stood_still_is_not_said_to_be_killed(f
     assert fakes.log.getvalue() == ""
 
 
+def test_output_that_somebody_holds_open_is_closed_when_he_ends(fakes: Fakes) -> None:
+    """One that left the group, and is waited for no longer."""
+    end = fakes.directory / "end"
+    waits = f"import os, time\nwhile not os.path.exists({str(end)!r}): time.sleep(0.01)"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-S', '-c', {waits!r}], start_new_session=True)"
+    child = Child(fakes.job("parent", code), fakes.sink)
+    assert asyncio.run(child.exited()) == 0
+    assert child._process.stdout is not None
+    assert not child._process.stdout.closed
+    end.touch()
+    assert eventually(lambda: bool(child._process.stdout.closed))
+
+
 def test_what_a_process_leaves_behind_is_ended_with_it(fakes: Fakes) -> None:
     supervisor = Supervisor([[fakes.spec("parent", "grandchild")]], fakes.sink)
     supervisor.start()

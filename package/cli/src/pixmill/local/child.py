@@ -76,8 +76,6 @@ class Child:
             await asyncio.sleep(_POLL_SECONDS)
         self.kill()
         await asyncio.to_thread(self._pump.join, 1)
-        if self._process.stdout is not None and not self._pump.is_alive():
-            self._process.stdout.close()
         return self._process.returncode
 
     async def stop(self, grace: float) -> None:
@@ -103,11 +101,14 @@ class Child:
 
     def _copy_output(self) -> None:
         stream: IO[bytes] | None = self._process.stdout
-        while stream is not None and (raw := stream.readline(_LONGEST_LINE)):
-            text = raw.decode(errors="replace").rstrip()
-            if text:
-                self.tail.append(text)
-                self._sink.line(self.spec.name, text)
+        if stream is None:
+            return
+        with stream:
+            while raw := stream.readline(_LONGEST_LINE):
+                text = raw.decode(errors="replace").rstrip()
+                if text:
+                    self.tail.append(text)
+                    self._sink.line(self.spec.name, text)
 
 
 def _launch_argv(spec: ProcessSpec) -> list[str]:
