@@ -30,6 +30,7 @@ def start(crew: Crew) -> Running:
     return crew.fleet.worker("imaging-io", IMAGING, "-Q", "fetch", "-P", "threads", "-c", "4")
 
 
+@pytest.mark.timeout(400)
 def test_feed_of_500_makes_500_jobs_though_its_worker_is_killed_twice(crew: Crew, redis_url: str) -> None:
     server = Server(answer(200, feed(500)))
     watch = Watch(crew.database)
@@ -55,7 +56,7 @@ def test_feed_of_500_makes_500_jobs_though_its_worker_is_killed_twice(crew: Crew
         return bool(watch.runs(made)) and watch.runs(made)[0].finished_at is not None
 
     try:
-        eventually(ended, within=150, every=0.3)
+        eventually(ended, within=300, every=0.3)
     finally:
         server.stop()
         app.close()
