@@ -98,7 +98,7 @@ def test_without_the_extra_heic_is_refused_by_name(choice):
         "except PermanentError as error:\n"
         "    print(error.code, error.detail)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=150, check=False)
     assert done.stdout.startswith("unsupported_format The source is a HEIC image, which is not decoded here. Send JPEG")
 
 
