@@ -1,22 +1,28 @@
 """The API as a process of its own, and what it left behind."""
 
+import contextlib
 import os
+import select
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import psycopg2
 from tests import preloaded
 from tests.ports import closed_port, free_port
 
+PLAIN: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak no TLS: of their own accord they would read the certificates of the machine, each of them."""
 TABLES = (
     *("uploads", "upload_sessions", "upload_parts", "jobs", "batches", "outputs", "job_events", "presets", "endpoints"),
     *("deliveries", "idempotency_records", "api_keys", "audit", "task_requests"),
@@ -60,15 +66,37 @@ class Api:
     database_url: str
     storage: Path
     client: httpx.Client = field(repr=False)
+    _connection: Any = field(default=None, init=False, repr=False)
+    _using: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        connection = psycopg2.connect(self.database_url.replace("+psycopg2", ""))
+        """In a transaction of its own, on a connection that is kept: to make one costs more than most queries."""
+        if not self._using.acquire(blocking=False):
+            with contextlib.closing(self._connected()) as connection:
+                return _rows(connection, sql, values)
         try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(sql, values)
-                return list(cursor.fetchall()) if cursor.description else []
+            # Of one that the server has ended there is something to be read.
+            if self._connection is not None and select.select([self._connection], [], [], 0)[0]:
+                self.disconnect()
+            if self._connection is None:
+                self._connection = self._connected()
+            return _rows(self._connection, sql, values)
+        except psycopg2.Error:
+            self.disconnect()
+            raise
         finally:
+            self._using.release()
+
+    def disconnect(self) -> None:
+        """The next query connects anew."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
             connection.close()
+
+    def _connected(self) -> Any:
+        connection = psycopg2.connect(self.database_url.replace("+psycopg2", ""))
+        connection.autocommit = True
+        return connection
 
     def objects(self) -> list[str]:
         """All files of the storage, half-written ones too."""
@@ -85,6 +113,12 @@ class Api:
         return int(line.split()[1]) * 1024
 
 
+def _rows(connection: Any, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
 @contextmanager
 def running_api(database_url: str, storage: Path, *, killed: bool = False, **changes: str) -> Iterator[Api]:
     """Started, ready, and stopped by SIGTERM, which must end it with 0, unless the block has ``killed`` it."""
@@ -97,21 +131,26 @@ def running_api(database_url: str, storage: Path, *, killed: bool = False, **cha
     log = storage.parent / f"{storage.name}.api.log"
     with log.open("wb") as output:
         process = preloaded.start([sys.executable, "-m", "pixmill_api"], variables, output)
+    api = None
     try:
-        _await_health(url, process, log)
-        with httpx.Client(base_url=url, timeout=30) as client:
-            yield Api(url, process, database_url, storage, client)
+        with httpx.Client(base_url=url, timeout=2, verify=PLAIN) as prober:
+            _await_health(prober, process, log)
+        with httpx.Client(base_url=url, timeout=30, verify=PLAIN) as client:
+            api = Api(url, process, database_url, storage, client)
+            yield api
     finally:
+        if api is not None:
+            api.disconnect()
         process.terminate()
         code = process.wait(timeout=120)
     assert code == (-signal.SIGKILL if killed else 0), log.read_text()
 
 
-def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_health(prober: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+            if prober.get("/health").status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.05)

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from sqlalchemy.orm import Session
-from tests.integration.api.running import Api, wait_until
+from tests.integration.api.running import PLAIN, Api, wait_until
 
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
@@ -162,7 +162,7 @@ def watching(api: Api, path: str, **headers: str) -> Iterator[Stream]:
     """``path`` below the API's base, or a whole URL."""
     url = path if path.startswith("http") else f"/api/v1/{path}"
     with (
-        httpx.Client(base_url=api.url, headers=headers, timeout=httpx.Timeout(90)) as client,
+        httpx.Client(base_url=api.url, headers=headers, timeout=httpx.Timeout(90), verify=PLAIN) as client,
         client.stream("GET", url) as response,
     ):
         assert response.status_code == 200, response.read()

@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import httpx
 import pytest
-from tests.integration.api.running import Api
+from tests.integration.api.running import PLAIN, Api
 from tests.integration.api.test_bad_input import assert_problem
 
 from pixmill_shared.storage.signing import FileUrlSigner
 
-get = partial(httpx.get, timeout=60)
+get = partial(httpx.get, timeout=60, verify=PLAIN)
 
 PIXELS = bytes(range(256)) * 40
 SECRET = "a key for tests only, 0123456789"
@@ -125,7 +125,7 @@ def test_conditional_requests_are_answered(api: Api, finished: Finished) -> None
 
 def test_head_tells_the_size_and_sends_no_bytes(api: Api, finished: Finished) -> None:
     for url in both(api, finished):
-        answer = httpx.head(url, timeout=60)
+        answer = httpx.head(url, timeout=60, verify=PLAIN)
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers["Content-Length"] == str(len(PIXELS))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from tests.integration.api.resuming import BASE, STREAM, VERSION
-from tests.integration.api.running import Api, running_api
+from tests.integration.api.running import PLAIN, Api, running_api
 from tests.integration.api.test_bad_input import assert_problem
 
 from pixmill_shared.contract.scopes import Scope
@@ -29,7 +29,7 @@ def client(api: Api, project: str, *scopes: Scope) -> httpx.Client:
         wanted = {"scopes": frozenset(scopes)} if scopes else {}
         token = create_key(session, Sealer(["x" * 32]), project=project, name="test", **wanted).token
     database.dispose()
-    return httpx.Client(base_url=api.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    return httpx.Client(base_url=api.url, headers={"Authorization": f"Bearer {token}"}, timeout=30, verify=PLAIN)
 
 
 def test_resumable_upload_of_another_project_is_404_and_stays_as_it_is(guarded: Api) -> None:
