@@ -105,9 +105,12 @@ class Container:
             )
 
     def healthy(self) -> bool:
-        check = subprocess.run(
-            self.image.stage.healthcheck, env=self.environment, capture_output=True, check=False, timeout=30
-        )
+        try:
+            check = subprocess.run(
+                self.image.stage.healthcheck, env=self.environment, capture_output=True, check=False, timeout=30
+            )
+        except subprocess.TimeoutExpired:
+            return False
         return check.returncode == 0
 
     def wait_until_healthy(self, seconds: float) -> None:
@@ -132,7 +135,7 @@ class Container:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
-            self.process.wait(10)
+            self.process.wait(60)
 
     def left_over(self) -> bool:
         """Is a process of its group still there?"""

@@ -1,6 +1,7 @@
 """The two servers of docker-compose.yml, started by its own words: roles.sql, and the command of redis."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pixmill.local.postgres import PostgresServer, find_postgres
 from pixmill.local.privileges import SERVER_ENVIRONMENT, server_user
 from pixmill.local.redis import find_redis
 
-_STARTED_WITHIN = 30.0
+_STARTED_WITHIN = 120.0
 
 
 @contextmanager
@@ -34,8 +35,9 @@ def running_postgres(service: Service, directory: Path, port: int) -> Iterator[P
         _initialise(server, service)
         yield server
     finally:
-        process.terminate()
-        process.wait(30)
+        # Not SIGTERM, which waits for clients to leave.
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
         log.close()
 
 
@@ -82,7 +84,7 @@ def running_redis(service: Service, directory: Path, port: int) -> Iterator[None
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         log.close()
 
 

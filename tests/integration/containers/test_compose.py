@@ -24,12 +24,16 @@ from PIL import Image as Picture
 from tests.integration.containers.build import Builder
 from tests.integration.containers.compose import Container, services
 from tests.integration.containers.machine import running_postgres, running_redis
+from tests.integration.local_stack.conftest import eventually
 
 from pixmill.local.ports import PortPlan
 
 PROCESSES = ("api", "imaging", "notifier", "imaging-io", "worker", "beat", "dispatcher", "flower")
-HEALTHY_WITHIN = 60.0
-FINISHED_WITHIN = 30.0
+HEALTHY_WITHIN = 240.0
+FINISHED_WITHIN = 120.0
+
+# Five images are built, and eight processes started at once.
+pytestmark = pytest.mark.timeout(600)
 
 
 class Outside:
@@ -160,7 +164,7 @@ def migrate(builder: Builder, service: Any, place: Path, reach: dict[str, str]) 
     once = container(builder, service, place, reach, 0)
     once.start()
     assert once.process is not None
-    assert once.process.wait(60) == 0, once.tail()
+    assert once.process.wait(120) == 0, once.tail()
     return once.environment["PIXMILL_MIGRATE_DATABASE_URL"]
 
 
@@ -180,7 +184,7 @@ def finished(composed: Composed, key: str, job_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + FINISHED_WITHIN
     while time.monotonic() < deadline:
         job = httpx.get(
-            f"{composed.url('api')}/api/v1/jobs/{job_id}", headers={"Authorization": f"Bearer {key}"}
+            f"{composed.url('api')}/api/v1/jobs/{job_id}", headers={"Authorization": f"Bearer {key}"}, timeout=60
         ).json()
         if job["status"] in ("completed", "failed"):
             return dict(job)
@@ -198,13 +202,13 @@ def test_a_picture_goes_from_its_url_to_the_result_and_a_webhook(composed: Compo
             "height": 60,
             "webhook_url": f"http://{composed.outside.host}/hook",
         },
+        timeout=60,
     )
     assert answer.status_code == 202, answer.text
     job = finished(composed, key, answer.json()["job_id"])
     assert job["status"] == "completed", job
-    made = Picture.open(
-        BytesIO(httpx.get(job["outputs"][0]["url"].replace("http://127.0.0.1:8000", composed.url("api"))).content)
-    )
+    url = job["outputs"][0]["url"].replace("http://127.0.0.1:8000", composed.url("api"))
+    made = Picture.open(BytesIO(httpx.get(url, timeout=60).content))
     assert made.size == (80, 60)
     assert composed.outside.arrived.wait(FINISHED_WITHIN), composed.containers["notifier"].tail()
     assert composed.outside.received[0]["webhook-signature"].startswith("v1,")
@@ -239,8 +243,8 @@ def test_redis_wants_a_password_keeps_a_log_and_evicts_nothing(composed: Compose
 def test_flower_asks_for_its_login(composed: Composed) -> None:
     environment = composed.containers["flower"].environment
     login = (environment["FLOWER_USER"], environment["FLOWER_PASSWORD"])
-    assert httpx.get(composed.url("flower")).status_code == 401
-    assert httpx.get(composed.url("flower"), auth=login).status_code == 200
+    assert httpx.get(composed.url("flower"), timeout=60).status_code == 401
+    assert httpx.get(composed.url("flower"), auth=login, timeout=60).status_code == 200
 
 
 def test_no_password_is_among_the_arguments_of_a_process(composed: Composed) -> None:
@@ -261,7 +265,8 @@ def test_each_service_stops_in_its_grace_and_leaves_nothing(composed: Composed) 
     for name in reversed(PROCESSES):
         entry = composed.containers[name]
         assert entry.stop() == 0, f"{name}: {entry.tail()}"
-        assert not entry.left_over(), f"{name} left a process behind"
+        # One that was told to end with it may be ending, or waits to be buried by the machine's first process.
+        assert eventually(lambda entry=entry: not entry.left_over()), f"{name} left a process behind"
         assert _files(entry) == files[name], f"{name} writes into its image, which is read-only in compose"
 
 

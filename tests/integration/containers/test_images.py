@@ -8,6 +8,9 @@ from tests.integration.containers.build import Builder
 
 from pixmill_shared.contract.tasks import TaskName
 
+# The first builds what is built; from a registry that is slow, or on a busy machine, that takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 IMAGES = {
     "package/api/Dockerfile": {"pixmill-shared", "pixmill-api", "pixmill"},
     "package/imaging/Dockerfile": {"pixmill-shared", "pixmill-imaging"},

@@ -60,7 +60,7 @@ def ended() -> Iterator[list["subprocess.Popen[str]"]]:
     yield processes
     for process in processes:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(("variable", "placeholder", "named", "names"), CASES, ids=[case[0] for case in CASES])
@@ -76,7 +76,7 @@ def test_placeholder_is_refused_by_each_process_that_reads_it(
     assert all("PIXMILL_ENV" not in given[name].environment for name in names), "unset means production"
     ended.extend(start(given[name], tmp_path) for name in names)
     for name, process in zip(names, ended, strict=True):
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=150)
         assert process.returncode not in (0, None), f"{name} started: {output}"
         assert "placeholder of .env.example" in output, f"{name}: {output}"
         assert named in output, f"{name}: {output}"

@@ -11,6 +11,9 @@ from tests.integration.containers.build import ROOT
 
 from pixmill_shared.contract.tasks import TaskName
 
+# What is not in uv's cache comes from the registry.
+pytestmark = pytest.mark.timeout(600)
+
 UV = Path(sys.executable).with_name("uv")
 #: The others are installed alone, from their locks, by test_images.py.
 SERVICES = {"notifier": "pixmill_notifier", "cli": "pixmill"}
