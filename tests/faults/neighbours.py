@@ -28,8 +28,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class Neighbours:
-    """``/picture/NAME`` serves a picture, ``/once/ANY/NAME`` after one 503, ``/text`` bytes that are none; the rest is
-    404. ``unwilling`` is how many of the next events are answered with 500 when they come for the first time.
+    """``/picture/NAME`` serves a picture, ``/once/ANY/NAME`` after one 503, ``/held/ANY/NAME`` once it is released (503
+    before that), ``/text`` bytes that are none; the rest is 404. ``unwilling`` is how many of the next events are
+    answered with 500 when they come for the first time.
     """
 
     def __init__(self, pictures: dict[str, bytes]) -> None:
@@ -67,8 +68,8 @@ class Neighbours:
             return 200, b"This is a text, and no picture.\n" * 20
         if kind == "once" and self._is_new(path):
             return 503, b""
-        if kind == "held":
-            self._released.wait(4)
+        if kind == "held" and not self._released.wait(4):
+            return 503, b""
         if kind in ("picture", "once", "held"):
             return 200, self._pictures[rest.rpartition("/")[2]]
         return 404, b""
