@@ -45,7 +45,8 @@ class Feeds:
         self._feeds: dict[str, Feed] = {}
         self._seen: dict[str, None] = {}
         self._asked: list[asyncio.Future[None]] = []
-        self._begun = False
+        self.begun = False
+        """Is what is added new?"""
 
     def __bool__(self) -> bool:
         return bool(self._feeds)
@@ -65,7 +66,7 @@ class Feeds:
             if not feed.viewers:
                 self._feeds.pop(project, None)
             if not self._feeds:
-                self._begun = False
+                self.begun = False
 
     async def settle(self) -> None:
         """Wait until what is old has been told from what is new. Raises the database's errors."""
@@ -85,11 +86,11 @@ class Feeds:
                 continue
             self._seen[event.id] = None
             feed = self._feeds.get(project)
-            if feed is not None and self._begun:
+            if feed is not None and self.begun:
                 feed.add(event)
         while len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
 
     def begin(self) -> None:
         """All that is recent has been added: what is added from now on is new."""
-        self._begun = bool(self._feeds)
+        self.begun = bool(self._feeds)

@@ -32,6 +32,8 @@ class Passes:
         self._call = call
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hub")
         self._events_due: dict[str, None] = {}
+        self._looked_at: datetime.datetime | None = None
+        """When the last look at all events began that found them."""
         self.jobs: Board[JobState] = Board(call)
         self.batches: Board[BatchState] = Board(call)
         self.feeds = Feeds()
@@ -61,14 +63,14 @@ class Passes:
         jobs, batches = self.jobs.take(_TOGETHER), self.batches.take(_TOGETHER)
         asked = self.feeds.take_asked() if look else []
         events, self._events_due = list(self._events_due), {}
-        recent = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=LOOK_BACK)
+        now = datetime.datetime.now(datetime.UTC)
         wanted = Wanted(
             jobs=list(jobs),
             looks=[id for id, topic in self.jobs.topics.items() if _unended(topic.state)] if look else (),
             told=self._told() if look else (),
             batches=list(batches),
             events_of=events,
-            events_since=least_id(recent) if look and self.feeds else None,
+            events_since=self._events_since(now) if look and self.feeds else None,
         )
         if wanted == Wanted():
             return False
@@ -82,6 +84,8 @@ class Passes:
             self._events_due.update(dict.fromkeys(events))
             raise
         self._apply(wanted, found)
+        if wanted.events_since is not None:
+            self._looked_at = now
         self.jobs.answer(jobs, found.jobs)
         self.batches.answer(batches, found.batches)
         Asked(asked).answer()
@@ -108,6 +112,11 @@ class Passes:
         self.feeds.add((row.project, _event(row)) for row in found.events)
         if wanted.events_since is not None:
             self.feeds.begin()
+
+    def _events_since(self, now: datetime.datetime) -> uuid.UUID:
+        """Nobody told of what was committed while nothing could be read: a look goes back to the one before."""
+        last = self._looked_at if self.feeds.begun else None
+        return least_id(min(now, last or now) - datetime.timedelta(seconds=LOOK_BACK))
 
     def _told(self) -> list[tuple[str, int]]:
         """Of jobs that generate, the last events that are known."""
