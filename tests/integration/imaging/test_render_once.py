@@ -313,7 +313,8 @@ def test_wake_up_is_not_lost_between_the_look_and_the_wait(farm: Farm, round_: i
     with farm.database.session_scope() as session:
         assert jobs.wait(session, waiter, "k")
         ending.start()
-        eventually(lambda: farm.scalar("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 60)
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        eventually(lambda: farm.scalar(waits), 60)
     ending.join(60)
     assert farm.job(waiter.id).run_at is None
 
