@@ -2,6 +2,7 @@ import ipaddress
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.integration.egress.servers import Handler, Server
 
-_watchers: list[list[str]] = []
+_watchers: list[tuple[list[str], set[int | None]]] = []
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if _watchers and event == "socket.connect" and arguments[0].family != socket.AF_UNIX:
-        for watcher in _watchers:
-            watcher.append(str(arguments[1][0]))
+        for seen, others in _watchers:
+            if threading.get_ident() not in others:
+                seen.append(str(arguments[1][0]))
 
 
 sys.addaudithook(_audit)
@@ -28,11 +30,14 @@ sys.addaudithook(_audit)
 
 @pytest.fixture
 def connects() -> Iterator[list[str]]:
-    """The address of every connect that this process tries, told by the interpreter itself."""
+    """The address of every connect that this process tries, told by the interpreter itself; but of threads that tests
+    before left behind.
+    """
     seen: list[str] = []
-    _watchers.append(seen)
+    watcher = (seen, {thread.ident for thread in threading.enumerate()} - {threading.get_ident()})
+    _watchers.append(watcher)
     yield seen
-    _watchers.remove(seen)
+    _watchers.remove(watcher)
 
 
 @pytest.fixture
