@@ -77,7 +77,7 @@ class Servers:
     def _as_superuser(self, statement: str) -> None:
         """``migrate`` may neither make databases nor change settings."""
         superuser = self.stack.database.connection_parameters("postgres")
-        connection = psycopg2.connect(**superuser)
+        connection = psycopg2.connect(**{**superuser, "connect_timeout": 60})
         connection.autocommit = True
         try:
             connection.cursor().execute(statement)

@@ -25,15 +25,14 @@ TABLES = (
 
 
 def patient(url: str, **pool: int) -> Database:
-    """Where one waits for another, it waits for longer than a machine may stand still; and it fills tables."""
+    """It waits for a lock, and for the server to take a connection, for longer than a machine may stand still."""
     database = Database(url, statement_timeout=600, **pool)
 
-    def wait_for_locks(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '120 s'")
-        connection.commit()
+    def wait(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        parameters["connect_timeout"] = 60
+        parameters["options"] += " -c lock_timeout=120000"
 
-    event.listen(database._engine, "connect", wait_for_locks)
+    event.listen(database._engine, "do_connect", wait)
     return database
 
 
