@@ -24,7 +24,7 @@ def backend_of(database: Database) -> int:
 def end(backend: int, postgres_url: str) -> None:
     other = Database(postgres_url)
     with other.session_scope() as session:
-        assert session.scalar(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": backend})
+        assert session.scalar(text("SELECT pg_terminate_backend(:pid, 25000)"), {"pid": backend})
     other.dispose()
 
 

@@ -236,7 +236,7 @@ def test_prepared_statement_on_a_cut_connection_raises_what_a_query_raises(runti
         with pytest.raises(OperationalError) as raised, runtime.database.session_scope() as session:  # noqa: PT012
             backend = session.scalar(text("SELECT pg_backend_pid()"))
             with other.session_scope() as cutting:
-                cutting.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": backend})
+                cutting.execute(text("SELECT pg_terminate_backend(:pid, 25000)"), {"pid": backend})
                 cutting.execute(text("SELECT pg_sleep(0.1)"))
             jobs.claim(session, job_id, Stage.RENDER, "w", 60)
         assert raised.value.connection_invalidated
