@@ -18,7 +18,9 @@ class Client:
 
     def __init__(self, base_url: str, key: str | None = None, timeout: float = 30) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, trust_env=False)
+        # A connection each: one that rests is ended by the API, perhaps just as the next request is sent over it.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, trust_env=False, limits=limits)
 
     def upload(self, path: Path, media_type: str = "application/octet-stream") -> dict[str, Any]:
         """Stream a file; the answer has ``upload_id``, ``bytes``, ``sha256`` and ``media_type``."""
