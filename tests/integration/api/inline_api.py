@@ -16,14 +16,15 @@ SECRET: Final = "whsec_" + base64.b64encode(b"a secret of the whole instance!!")
 PATIENCE: Final = 90
 TERMINAL: Final = ("completed", "failed", "canceled")
 
-#: No broker anywhere, and every wait short but that for a lease, which must not end while a machine stands still: whose
-#: end is what is tested ends it by hand.
+#: No broker anywhere, and every wait short but those for a lease and a receiver, which must not end while a machine
+#: stands still: whose end is what is tested ends it by hand.
 ALWAYS: Final = {
     "ASYNC_IMAGE_ENABLED": "false",
     "REDIS_URL": "",
     "PIXMILL_WEBHOOK_SECRET": SECRET,
     "PIXMILL_EGRESS_ALLOW": "127.0.0.1",
     "PIXMILL_LEASE": "30",
+    "PIXMILL_WEBHOOK_TIMEOUT": "60",
     "PIXMILL_DISPATCH_POLL": "0.2",
     "PIXMILL_LOG_LEVEL": "info",
 }

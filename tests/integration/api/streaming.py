@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,7 +183,8 @@ def _hang_up(response: httpx.Response) -> None:
     import socket
 
     connection = response.extensions["network_stream"].get_extra_info("socket")
-    connection.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):  # the server was quicker
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def viewers(api: Api) -> int:

@@ -60,6 +60,8 @@ def fleet(servers: Servers, postgres_url: str, redis_url: str, tmp_path: Path, g
         "PIXMILL_REDISPATCH_AFTER": "4",
         "PIXMILL_WEBHOOK_SECRET": SECRET,
         "PIXMILL_EGRESS_ALLOW": "127.0.0.1",
+        # One that gave up would send its webhook again.
+        "PIXMILL_WEBHOOK_TIMEOUT": "60",
     }
     started = Fleet(tmp_path, environment)
     yield started

@@ -137,9 +137,9 @@ def silent_redis() -> Iterator[Down]:
             yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0", held
         finally:
             listener.shutdown(socket.SHUT_RDWR)
+            thread.join(60)
             for connection in held:
                 connection.close()
-            thread.join(10)
 
 
 @contextmanager
