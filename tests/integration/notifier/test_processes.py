@@ -168,7 +168,7 @@ def test_alert_reaches_every_channel_and_no_secret_the_log(
     wait_until(lambda: len(mailbox.mails) == 2 and len(chat.told) == 2, PATIENCE, "the digest")
     assert "(Asia/Tokyo)" in mailbox.mails[1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
     wait_until(all_sent(database), PATIENCE, "the record")
-    assert worker.end() == 0
+    assert worker.end(seconds=PATIENCE) == 0
     for secret in ("hunter2", PASSWORD, HOOK):
         assert secret not in worker.log
         assert secret not in dispatcher.log
@@ -205,7 +205,7 @@ def test_restart_in_the_middle_loses_nothing_and_a_dead_chat_delays_no_mail(
         evaluated(database, redis_url, firing=number + 1)
     wait_until(lambda: len(mailbox.mails) == 5, PATIENCE, "all mails")
     assert chat.told == []
-    assert first.end() == 0
+    assert first.end(seconds=PATIENCE) == 0
     broken(database, "last")
     beat(TaskName.EVALUATE_ALERTS, redis_url)
     chat.down = False
