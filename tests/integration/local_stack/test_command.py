@@ -19,7 +19,7 @@ ENVIRON = {"PATH": os.environ.get("PATH", "")}
 
 def pixmill(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "pixmill", *arguments]
-    return subprocess.run(argv, env={**ENVIRON, **environ}, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, env={**ENVIRON, **environ}, capture_output=True, text=True, timeout=150, check=False)
 
 
 def test_a_taken_port_ends_up_with_a_message_that_names_it(place: Path) -> None:

@@ -100,7 +100,7 @@ def test_notifier_that_is_restarted_in_the_middle_loses_nothing(
     first = notifier(fleet)
     for _ in range(60):
         finished_job(database, receiver.url())
-    wait_until(lambda: statuses(database)["completed"] >= 8, PATIENCE, "the first deliveries")
+    wait_until(lambda: hurried(database)["completed"] >= 8, PATIENCE, "the first deliveries")
     first.popen.send_signal(signal.SIGTERM)
     ending.set()
     first.popen.wait(PATIENCE)
