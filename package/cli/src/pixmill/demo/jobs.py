@@ -83,7 +83,7 @@ def watch(client: Client, sent: Sequence[Watched], show: Callable[[Watched], Non
         time.sleep(_POLL)
 
 
-def await_webhooks(loopback: Loopback, sent: Sequence[Watched], patience: float = 10) -> None:
+def await_webhooks(loopback: Loopback, sent: Sequence[Watched], patience: float = 60) -> None:
     """Each job's webhook, verified. Raises DemoError if one is missing after ``patience`` seconds."""
     deadline = time.monotonic() + patience
     while {job.job_id for job in sent} - loopback.received.verified.keys():
