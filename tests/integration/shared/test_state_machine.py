@@ -54,6 +54,7 @@ EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "8"))
 STEPS = 40
 MOST_JOBS = 3  # at the same time
 LEASE = 60.0
+NO_LEASE = 600.0  # what has longer had its lease before the clock was set back: the recovery shortens it
 RETRY_AFTER = 60.0
 MAX_ATTEMPTS = 2
 MANY = 1000
@@ -289,6 +290,8 @@ class Machine(RuleBasedStateMachine):
         for job in self.world.jobs.values():
             if job.status is JobStatus.QUEUED and job.due is not None and job.due <= self.world.now:
                 job.due = None
+            if job.status is JobStatus.PROCESSING and job.lease > self.world.now + NO_LEASE:
+                job.lease = self.world.now + LEASE
             if job.status is JobStatus.PROCESSING and job.lease < self.world.now:
                 if job.attempts < MAX_ATTEMPTS:
                     job.becomes(Transition.LOSE_LEASE)
