@@ -27,6 +27,8 @@ def impatient(pool: ConnectionPool) -> Iterator[None]:
         each.connect()
         each.socket_timeout = each.socket_connect_timeout = 0.5
         each._sock.settimeout(0.5)
+        # After each look whether something has come, the socket's own is set by it.
+        each._parser._buffer.socket_timeout = 0.5
     try:
         yield
     finally:
