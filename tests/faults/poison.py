@@ -45,7 +45,7 @@ class Poison(Fault):
 
 class AllPoisons(Poison):
     name = "jobs that segfault, allocate and sleep"
-    actions: ClassVar = {"segfault": {}, "allocate": {"megabytes": 800}, "sleep": {}}
+    actions: ClassVar = {"segfault": {}, "allocate": {"megabytes": 128}, "sleep": {}}
 
 
 class Segfault(Poison):
@@ -55,7 +55,7 @@ class Segfault(Poison):
 
 class Allocate(Poison):
     name = "a job that allocates until it is killed"
-    actions: ClassVar = {"allocate": {"megabytes": 800}}
+    actions: ClassVar = {"allocate": {"megabytes": 128}}
 
 
 class Sleep(Poison):
