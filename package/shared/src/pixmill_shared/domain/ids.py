@@ -17,11 +17,13 @@ LARGEST_ID: Final = uuid.UUID(int=(1 << 128) - 1)
 
 
 def new_id() -> uuid.UUID:
-    """A UUIDv7 (RFC 9562): 48 bits of milliseconds, 74 random bits. The standard library has one from 3.14 on."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    """A UUIDv7 (RFC 9562, section 6.2, method 3): 48 bits of milliseconds, 12 of their fraction, 62 random bits.
+
+    So those that a process makes a microsecond apart sort as they were made. The standard library has one from 3.14 on.
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = (nanoseconds << 12) // 1_000_000
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | secrets.randbits(62))
 
 
 def least_id(moment: datetime.datetime) -> uuid.UUID:
