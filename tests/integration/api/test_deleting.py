@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 from tests.integration.api.running import Api, patiently, running_api, wait_until
 from tests.integration.api.test_bad_input import assert_problem
 from tests.integration.api.test_batches import made as made_batch
 from tests.integration.api.test_batches import source
 from tests.integration.shared.test_repositories import made
+from tests.patience import patient
 
 from pixmill_shared.database.engine import Database
 from pixmill_shared.domain.ids import new_id
@@ -100,11 +100,6 @@ def someone_waits(api: Api) -> bool:
         " AND backend_type = 'client backend'"
     )
     return bool(api.query(query))
-
-
-def patient(session: Session) -> None:
-    """It may wait for a lock for as long as the other one stands still."""
-    session.execute(text("SET LOCAL lock_timeout = '60s'"))
 
 
 def test_deleted_job_takes_with_it_what_only_it_had(api: Api, database: Database) -> None:

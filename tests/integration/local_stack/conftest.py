@@ -80,14 +80,6 @@ def fakes(tmp_path: Path) -> Fakes:
     return Fakes(tmp_path)
 
 
-def is_alive(pid: int) -> bool:
-    """A zombie is dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     """Does it become true within the time?"""
     deadline = time.monotonic() + seconds

@@ -17,7 +17,8 @@ import psycopg2
 import psycopg2.errors
 import pytest
 import redis
-from tests.integration.local_stack.conftest import eventually, is_alive, new_place
+from tests.integration.local_stack.conftest import eventually, new_place
+from tests.pids import is_alive
 
 from pixmill.errors import DataDirError
 from pixmill.local import privileges

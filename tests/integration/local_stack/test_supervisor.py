@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.integration.local_stack.conftest import Fakes, eventually, is_alive
+from tests.integration.local_stack.conftest import Fakes, eventually
+from tests.pids import is_alive
 
 from pixmill.errors import ProcessFailedError, StopRequestedError
 from pixmill.local.child import Child

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from tests.integration.local_stack.conftest import eventually, is_alive, new_place
+from tests.integration.local_stack.conftest import eventually, new_place
+from tests.pids import is_alive
 
 from pixmill.local.ports import PortPlan
 from pixmill.local.stack import LocalStack

@@ -209,15 +209,6 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
             each.shutdown(socket.SHUT_RDWR)
 
 
-def alive(pid: int) -> bool:
-    """False also of one that has ended and that nobody has asked how: an orphan's is a matter of process 1."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
-
-
 def environment_of(stack_environment: dict[str, str], database_url: str, directory: Path) -> dict[str, str]:
     """Of a process: the stack's, with a database and a storage of the test's own. Production: JSON lines."""
     return {

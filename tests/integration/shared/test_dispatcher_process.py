@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import redis
 from sqlalchemy import text
-from tests.integration.shared.processes import Fleet, Running, alive, environment_of, frozen, wait_until
+from tests.integration.shared.processes import Fleet, Running, environment_of, frozen, wait_until
+from tests.pids import is_alive
 from tests.servers import Servers
 
 from pixmill_shared.contract.queues import QueueName
@@ -352,7 +353,7 @@ def test_killed_worker_loses_no_job_and_ends_it_once(
     wait_until(lambda: row()[0] == "processing", 60, "the claim")
     children = first.children
     os.kill(first.popen.pid, signal.SIGKILL)
-    wait_until(lambda: not any(map(alive, children)), 60, "the children's end")
+    wait_until(lambda: not any(map(is_alive, children)), 60, "the children's end")
     first.popen.wait(60)
     with database.session_scope() as session:
         session.execute(text("UPDATE jobs SET lease_until = clock_timestamp() WHERE id = :id"), {"id": job_id})

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from tests.integration.shared.crew import Crew, picture, stopped
-from tests.integration.shared.processes import Running, alive, wait_until
+from tests.integration.shared.processes import Running, wait_until
+from tests.pids import is_alive
 from tests.servers import Servers
 
 from pixmill_shared.domain.jobs import CancelOutcome
@@ -203,7 +204,7 @@ def test_worker_that_is_asked_to_end_under_load_loses_no_job_and_counts_none_twi
         assert (job.status, job.attempts) == ("completed", 1)
         assert crew.events(each) == ["job.completed"]
     assert crew.job(stuck).fence == 2
-    wait_until(lambda: not any(alive(strike["pid"]) for strike in crew.strikes(stuck)), 60, "the end of what hung")
+    wait_until(lambda: not any(is_alive(strike["pid"]) for strike in crew.strikes(stuck)), 60, "the end of what hung")
 
 
 def test_worker_ends_at_once_when_its_work_is_done(crew: Crew) -> None:

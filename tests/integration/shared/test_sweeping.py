@@ -18,6 +18,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from tests.integration.shared.processes import Fleet, environment_of, wait_until
 from tests.integration.storage.conftest import Place, bucket, directory, opened, settings_for
+from tests.patience import patient
 from tests.servers import Servers
 
 from pixmill_shared.contract.queues import QueueName
@@ -300,12 +301,6 @@ def test_submission_of_an_upload_that_is_being_deleted_waits_and_finds_none(data
             wait_until(lambda: waits_for_a_lock(database), 60, "the submission's wait")
             assert not found.done()
         assert found.result(60) is False
-
-
-def patient(session: Session) -> None:
-    """What it waits for is a test that may stand still for a while."""
-    for limit in ("lock_timeout", "statement_timeout"):
-        session.execute(text(f"SET LOCAL {limit} = '60s'"))
 
 
 def waits_for_a_lock(database: Database) -> bool:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 from celery import Celery
-from tests.integration.shared.processes import BIN, Fleet, Gate, Running, alive, environment_of, frozen, wait_until
+from tests.integration.shared.processes import BIN, Fleet, Gate, Running, environment_of, frozen, wait_until
+from tests.pids import is_alive
 from tests.servers import Servers
 
 from pixmill_shared.contract.queues import QueueName
@@ -418,6 +419,6 @@ def test_sigterm_lets_a_task_end_and_then_the_worker(
     children = worker.children
     assert worker.end() == 0
     assert done.exists()
-    wait_until(lambda: not any(map(alive, children)), 60, "the end of the children")
+    wait_until(lambda: not any(map(is_alive, children)), 60, "the end of the children")
     for name in ("threads", "beat", "dispatcher"):
         assert running[name].end() == 0, running[name].log[-2000:]
